@@ -1,0 +1,1 @@
+//! Containers, images and networks on top of `plumbing`: Linux and registries.
