@@ -1,1 +1,17 @@
 //! Objects, trees, content, refs, revisions, layers and mount images of an rd store: bytes and ids only.
+//!
+//! A store is a bare SHA-256 git repository plus a folder of raw file contents; `docs/format.md`
+//! describes every byte of it. Nothing here prints, exits, mounts or starts a process.
+
+pub mod commit;
+pub mod error;
+pub mod image_name;
+pub mod root;
+pub mod store;
+
+pub use error::{Error, Result};
+pub use gix;
+/// The name of a git object: the SHA-256 of its header and bytes.
+pub use gix::ObjectId as Id;
+pub use gix::bstr;
+pub use store::Store;

@@ -1,0 +1,185 @@
+//! Commits of images and containers: which objects a commit's tree holds, and who made it when.
+
+use gix::bstr::{BString, ByteSlice};
+use gix::objs::tree::{Entry, EntryKind};
+
+use crate::root::RootIds;
+use crate::store::Batch;
+use crate::{Error, Id, Result, Store};
+
+/// What the tree of a commit holds (design: `docs/format.md`, "Commit").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct State {
+    /// The files.
+    pub root: RootIds,
+    /// Blob: the OCI image configuration.
+    pub config: Id,
+    /// Blob: the exact OCI manifest, where the commit came from a registry or archive.
+    pub manifest: Option<Id>,
+    /// Tree: the recipe of this commit's layer tar, where there was one.
+    pub layer: Option<Id>,
+    /// Blob: the create-time configuration of the container whose state this is.
+    pub container: Option<Id>,
+}
+
+/// A commit, decoded.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// Its id.
+    pub id: Id,
+    /// Its tree's id.
+    pub tree: Id,
+    /// Its parents, the first being the state that it changes.
+    pub parents: Vec<Id>,
+    /// Who made the change, and when.
+    pub author: gix::actor::Signature,
+    /// Who wrote it into the store, and when.
+    pub committer: gix::actor::Signature,
+    /// What was done.
+    pub message: BString,
+    /// What the tree holds.
+    pub state: State,
+}
+
+/// What a new commit says beside its state.
+#[derive(Debug, Clone)]
+pub struct NewCommit {
+    /// The parents' ids.
+    pub parents: Vec<Id>,
+    /// Who made the change.
+    pub author: gix::actor::Signature,
+    /// Who writes it.
+    pub committer: gix::actor::Signature,
+    /// What was done; a line end is added where it lacks one.
+    pub message: BString,
+}
+
+impl Store {
+    /// Read the commit `id` and its tree.
+    pub fn read_commit(&self, id: &Id) -> Result<Commit> {
+        let data = self.read_object(id, gix::objs::Kind::Commit)?;
+        let bad = |error: &dyn std::fmt::Display| Error::damaged(format!("commit {id}"), error.to_string());
+        let commit = gix::objs::CommitRef::from_bytes(&data, gix::hash::Kind::Sha256).map_err(|e| bad(&e))?;
+        let tree = commit.tree();
+        let owned = |who: gix::actor::SignatureRef<'_>| who.to_owned().map_err(|e| bad(&e));
+        Ok(Commit {
+            id: *id,
+            tree,
+            parents: commit.parents().collect(),
+            author: owned(commit.author().map_err(|e| bad(&e))?)?,
+            committer: owned(commit.committer().map_err(|e| bad(&e))?)?,
+            message: commit.message.to_owned(),
+            state: self.read_state(&tree)?,
+        })
+    }
+
+    /// Read the tree of a commit.
+    pub fn read_state(&self, tree: &Id) -> Result<State> {
+        let data = self.read_object(tree, gix::objs::Kind::Tree)?;
+        let mut found = std::collections::HashMap::new();
+        for entry in gix::objs::TreeRefIter::from_bytes(&data, gix::hash::Kind::Sha256) {
+            let entry = entry.map_err(|error| Error::damaged(format!("tree {tree}"), error.to_string()))?;
+            found.insert(entry.filename.to_owned(), entry.oid.to_owned());
+        }
+        let get = |name: &str| found.get(name.as_bytes().as_bstr()).copied();
+        let need = |name: &str| {
+            get(name).ok_or_else(|| Error::Invalid {
+                what: "commit of rd",
+                input: tree.to_string(),
+                why: format!("its tree has no '{name}'"),
+            })
+        };
+        let root = RootIds { rootfs: need("rootfs")?, meta: need("meta")?, times: need("times")? };
+        Ok(State {
+            root,
+            config: need("config")?,
+            manifest: get("manifest"),
+            layer: get("layer"),
+            container: get("container"),
+        })
+    }
+}
+
+impl Batch<'_> {
+    /// Write the tree of a commit.
+    pub fn write_state(&mut self, state: &State) -> Result<Id> {
+        let blob = |name: &str, oid| Entry { mode: EntryKind::Blob.into(), filename: name.into(), oid };
+        let tree = |name: &str, oid| Entry { mode: EntryKind::Tree.into(), filename: name.into(), oid };
+        let mut entries = vec![
+            blob("config", state.config),
+            tree("rootfs", state.root.rootfs),
+            tree("meta", state.root.meta),
+            tree("times", state.root.times),
+        ];
+        entries.extend(state.manifest.map(|id| blob("manifest", id)));
+        entries.extend(state.layer.map(|id| tree("layer", id)));
+        entries.extend(state.container.map(|id| blob("container", id)));
+        entries.sort();
+        self.write_object(&gix::objs::Tree { entries })
+    }
+
+    /// Write a commit of `state`; gives its id.
+    pub fn write_commit(&mut self, state: &State, new: NewCommit) -> Result<Id> {
+        let tree = self.write_state(state)?;
+        let mut message = new.message;
+        if !message.ends_with(b"\n") {
+            message.push(b'\n');
+        }
+        self.write_object(&gix::objs::Commit {
+            tree,
+            parents: new.parents.into(),
+            author: new.author,
+            committer: new.committer,
+            encoding: None,
+            message,
+            extra_headers: Vec::new(),
+        })
+    }
+}
+
+/// A signature with the offset `+0000`; characters that git allows in no name are left out.
+pub fn signature(name: &str, email: &str, seconds: i64) -> gix::actor::Signature {
+    let clean = |text: &str| text.replace(['<', '>', '\n', '\0'], "").trim().to_owned();
+    gix::actor::Signature {
+        name: clean(name).into(),
+        email: clean(email).into(),
+        time: gix::date::Time { seconds, offset: 0 },
+    }
+}
+
+/// Who commits what must be the same on every host: layers and imports.
+pub fn neutral_signature(seconds: i64) -> gix::actor::Signature {
+    signature("rd", "rd@localhost", seconds)
+}
+
+/// The user of this command, now: git's `GIT_COMMITTER_NAME`, `GIT_COMMITTER_EMAIL` and `GIT_COMMITTER_DATE` (seconds,
+/// as in `@1700000000`), else the user's and the host's name.
+pub fn host_signature() -> Result<gix::actor::Signature> {
+    let env = |key: &str| std::env::var(key).ok().filter(|value| !value.is_empty());
+    let user =
+        env("GIT_COMMITTER_NAME").or_else(|| env("LOGNAME")).or_else(|| env("USER")).unwrap_or_else(|| "root".into());
+    let email = env("GIT_COMMITTER_EMAIL").unwrap_or_else(|| {
+        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
+        format!("{user}@{}", if host.is_empty() { "localhost" } else { &host })
+    });
+    let seconds = match env("GIT_COMMITTER_DATE") {
+        Some(date) => parse_date(&date)?,
+        None => now(),
+    };
+    Ok(signature(&user, &email, seconds))
+}
+
+fn parse_date(date: &str) -> Result<i64> {
+    gix::date::parse(date, None).map(|time| time.seconds).map_err(|error| Error::Invalid {
+        what: "date in GIT_COMMITTER_DATE",
+        input: date.into(),
+        why: error.to_string(),
+    })
+}
+
+/// Seconds since the epoch.
+pub fn now() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |passed| i64::try_from(passed.as_secs()).unwrap_or(i64::MAX))
+}

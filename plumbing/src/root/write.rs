@@ -1,0 +1,117 @@
+//! Writing a root: the changed folders as three trees and two blobs each, everything else by the id it has.
+
+use gix::bstr::{BStr, BString, ByteSlice};
+use gix::objs::tree::{Entry, EntryKind};
+
+use super::tree::Slot;
+use super::{Dir, HARDLINKS_BLOB, Hardlinks, Kind, META_BLOB, Node, Root, RootIds, TIMES_BLOB, lines, name};
+use crate::store::Batch;
+use crate::{Id, Result};
+
+impl Root {
+    /// Write the root into `batch`. Afterwards the folders know their ids, so that writing again costs nothing.
+    pub fn write(&mut self, batch: &mut Batch<'_>) -> Result<RootIds> {
+        // The hard link table lies in the top folder of meta/, so that a change of it alone is a change of the top.
+        let (ids, _) = write_dir(&mut self.top, batch, Some(&self.hardlinks))?;
+        Ok(ids)
+    }
+}
+
+/// Write a folder; gives its trees and its total size.
+fn write_dir(dir: &mut Dir, batch: &mut Batch<'_>, hardlinks: Option<&Hardlinks>) -> Result<(RootIds, u64)> {
+    if let Some(ids) = dir.clean {
+        return Ok((ids, total_of(dir)));
+    }
+    let mut trees = Trees::default();
+    let mut total = dir.stored_total;
+    for (name, slot) in &mut dir.entries {
+        let tree_name = name::encode(name.as_bstr());
+        match slot {
+            Slot::Stored(ids) => trees.push_dir(tree_name, ids),
+            Slot::Loaded(Node::Dir(child)) => {
+                let (ids, size) = write_dir(child, batch, None)?;
+                total += size;
+                trees.push_dir(tree_name, &ids);
+            }
+            Slot::Loaded(Node::Leaf(leaf)) => {
+                total += leaf.kind.size();
+                trees.push_leaf(tree_name, &leaf.kind, leaf.attrs.mode);
+            }
+        }
+    }
+    let meta = lines::encode_folder(&dir.attrs, total, leaves(dir).map(|(n, l)| (n, &l.kind, &l.attrs)));
+    let times = lines::encode_times(dir.mtime, leaves(dir).map(|(n, l)| (n, l.mtime)));
+    trees.meta.push(blob_entry(META_BLOB, batch.write_blob(&meta)?));
+    trees.times.push(blob_entry(TIMES_BLOB, batch.write_blob(&times)?));
+    if let Some(table) = hardlinks.filter(|table| !table.is_empty()) {
+        trees.meta.push(blob_entry(HARDLINKS_BLOB, batch.write_blob(&table.encode())?));
+    }
+    let ids = trees.write(batch)?;
+    dir.clean = Some(ids);
+    Ok((ids, total))
+}
+
+fn leaves(dir: &Dir) -> impl Iterator<Item = (&BStr, &super::Leaf)> {
+    dir.entries.iter().filter_map(|(name, slot)| match slot {
+        Slot::Loaded(Node::Leaf(leaf)) => Some((name.as_bstr(), leaf)),
+        _ => None,
+    })
+}
+
+fn total_of(dir: &Dir) -> u64 {
+    let loaded: u64 = dir
+        .entries
+        .values()
+        .map(|slot| match slot {
+            Slot::Stored(_) => 0,
+            Slot::Loaded(Node::Dir(child)) => total_of(child),
+            Slot::Loaded(Node::Leaf(leaf)) => leaf.kind.size(),
+        })
+        .sum();
+    dir.stored_total + loaded
+}
+
+/// The entries of a folder's three trees.
+#[derive(Default)]
+struct Trees {
+    rootfs: Vec<Entry>,
+    meta: Vec<Entry>,
+    times: Vec<Entry>,
+}
+
+impl Trees {
+    fn push_dir(&mut self, name: BString, ids: &RootIds) {
+        let entry = |oid| Entry { mode: EntryKind::Tree.into(), filename: name.clone(), oid };
+        self.rootfs.push(entry(ids.rootfs));
+        self.meta.push(entry(ids.meta));
+        self.times.push(entry(ids.times));
+    }
+
+    /// Files and symlinks have an entry in `rootfs/`; devices and their like are in `meta/` alone.
+    fn push_leaf(&mut self, filename: BString, kind: &Kind, mode: u32) {
+        let (mode, oid) = match kind {
+            Kind::File { id, .. } if mode & 0o100 != 0 => (EntryKind::BlobExecutable, *id),
+            Kind::File { id, .. } => (EntryKind::Blob, *id),
+            Kind::Symlink { id } => (EntryKind::Link, *id),
+            _ => return,
+        };
+        self.rootfs.push(Entry { mode: mode.into(), filename, oid });
+    }
+
+    fn write(self, batch: &mut Batch<'_>) -> Result<RootIds> {
+        Ok(RootIds {
+            rootfs: write_tree(self.rootfs, batch)?,
+            meta: write_tree(self.meta, batch)?,
+            times: write_tree(self.times, batch)?,
+        })
+    }
+}
+
+fn blob_entry(name: &str, oid: Id) -> Entry {
+    Entry { mode: EntryKind::Blob.into(), filename: name.into(), oid }
+}
+
+fn write_tree(mut entries: Vec<Entry>, batch: &mut Batch<'_>) -> Result<Id> {
+    entries.sort();
+    batch.write_object(&gix::objs::Tree { entries })
+}

@@ -1,0 +1,119 @@
+//! A batch of writes: contents and objects that become visible and durable together.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gix::objs::{Kind, WriteTo};
+
+use super::content::Contents;
+use super::pack::{self, Pack};
+use super::{Store, consolidate};
+use crate::{Error, Id, Result};
+
+/// Beyond this size a pack is written out and another begun, so that memory stays bounded.
+const PACK_LIMIT: usize = 32 << 20;
+
+/// New contents and objects. Nothing of it can be read before [`finish`](Self::finish); dropped, it leaves no trace.
+pub struct Batch<'s> {
+    store: &'s Store,
+    contents: Option<Arc<Contents>>,
+    objects: gix::OdbHandle,
+    pack: Pack,
+    written: HashSet<Id>,
+    /// Packs that grew to the limit, complete but for their visibility guarantees.
+    packs: Vec<PathBuf>,
+}
+
+impl<'s> Batch<'s> {
+    pub(super) fn new(store: &'s Store) -> Self {
+        let mut objects = store.repo().objects.clone();
+        objects.refresh_never();
+        Self { store, contents: None, objects, pack: Pack::new(), written: HashSet::new(), packs: Vec::new() }
+    }
+
+    /// The store that is written to.
+    pub fn store(&self) -> &'s Store {
+        self.store
+    }
+
+    /// Where contents go; may be handed to other threads, which must drop it before [`finish`](Self::finish).
+    pub fn contents(&mut self) -> Result<Arc<Contents>> {
+        if let Some(contents) = &self.contents {
+            return Ok(contents.clone());
+        }
+        let contents = Arc::new(Contents::create(&self.store.content_dir())?);
+        self.contents = Some(contents.clone());
+        Ok(contents)
+    }
+
+    /// Add a git object, given its encoded bytes.
+    pub fn write(&mut self, kind: Kind, data: &[u8]) -> Result<Id> {
+        use gix::objs::Exists;
+        let id = gix::objs::compute_hash(gix::hash::Kind::Sha256, kind, data).map_err(Error::git("hash an object"))?;
+        if self.written.contains(&id) || self.objects.exists(&id) {
+            return Ok(id);
+        }
+        self.pack.add(id, kind, data);
+        self.written.insert(id);
+        if self.pack.len() > PACK_LIMIT {
+            let full = std::mem::replace(&mut self.pack, Pack::new());
+            self.packs.push(full.write(&self.pack_dir(), false)?);
+        }
+        Ok(id)
+    }
+
+    /// Add a tree, commit or tag.
+    pub fn write_object(&mut self, object: &impl WriteTo) -> Result<Id> {
+        let mut data = Vec::with_capacity(usize::try_from(object.size()).unwrap_or(0));
+        object.write_to(&mut data).map_err(Error::io("encode", "object"))?;
+        self.write(object.kind(), &data)
+    }
+
+    /// Add a small blob to the object database: metadata, a symlink's target, a configuration.
+    pub fn write_blob(&mut self, data: &[u8]) -> Result<Id> {
+        self.write(Kind::Blob, data)
+    }
+
+    fn pack_dir(&self) -> PathBuf {
+        self.store.dir().join("objects/pack")
+    }
+
+    /// Make all of it durable and visible. After this a ref may point at it.
+    pub fn finish(self) -> Result<()> {
+        self.finish_with(true)
+    }
+
+    /// Make all of it visible, durable only when the filesystem gets to it: for what dies with its container.
+    pub fn finish_lazily(self) -> Result<()> {
+        self.finish_with(false)
+    }
+
+    fn finish_with(mut self, durable: bool) -> Result<()> {
+        let dir = self.pack_dir();
+        let published = match self.contents.take() {
+            None => None,
+            Some(contents) => {
+                let contents =
+                    Arc::into_inner(contents).expect("because writers drop their share before the batch ends");
+                Some(contents.publish()?)
+            }
+        };
+        let wrote = !self.pack.is_empty();
+        if wrote {
+            self.pack.write(&dir, durable)?;
+        }
+        if durable {
+            for path in &self.packs {
+                for extension in ["pack", "promisor", "idx"] {
+                    super::sync::sync_file(&path.with_extension(extension))?;
+                }
+            }
+            published.map_or(Ok(()), |published| published.sync())?;
+            if wrote {
+                pack::sync_names(&dir)?;
+            }
+        }
+        if wrote { consolidate::run(&dir) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,153 @@
+//! A store: a bare SHA-256 git repository, the raw contents beside it, and the folders of containers.
+//!
+//! Opening reads the configuration and refuses a format that this version doesn't know. Writing goes
+//! through a [`Batch`]; names move through [`refs`].
+
+mod batch;
+mod config;
+mod consolidate;
+mod content;
+mod pack;
+pub mod refs;
+mod sync;
+
+use std::path::{Path, PathBuf};
+
+use gix::objs::Kind;
+
+pub use batch::Batch;
+pub use config::FORMAT;
+pub use content::{Contents, content_hasher, content_path, hash_content};
+
+use crate::{Error, Id, Result};
+
+/// An open store.
+pub struct Store {
+    dir: PathBuf,
+    repo: gix::Repository,
+}
+
+impl Store {
+    /// Open the store at `dir`.
+    ///
+    /// `NotFound` where there is none, `Unsupported` where another format version wrote it.
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Self> {
+        let dir = dir.into();
+        if !dir.join("config").is_file() {
+            return Err(Error::NotFound { what: "store", name: dir.display().to_string() });
+        }
+        let repo = config::open_repository(&dir)?;
+        config::check_format(&dir, &repo)?;
+        Ok(Self { dir, repo })
+    }
+
+    /// Create an empty store at `dir`, which must not exist or be empty.
+    pub fn create(dir: impl Into<PathBuf>) -> Result<Self> {
+        let dir = dir.into();
+        config::create(&dir)?;
+        Self::open(dir)
+    }
+
+    /// Open the store at `dir`, creating it first where there is none.
+    ///
+    /// Two first commands at once are fine: one of them creates, both open.
+    pub fn open_or_create(dir: impl Into<PathBuf>) -> Result<Self> {
+        let dir = dir.into();
+        match Self::open(&dir) {
+            Err(Error::NotFound { .. }) => {}
+            other => return other,
+        }
+        match config::create(&dir) {
+            Ok(()) => {}
+            Err(error) => return Self::open(&dir).map_err(|_| error),
+        }
+        Self::open(dir)
+    }
+
+    /// The store's folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The git repository that the store is.
+    pub fn repo(&self) -> &gix::Repository {
+        &self.repo
+    }
+
+    /// The folder of raw contents, `ab/cdef…` by id.
+    pub fn content_dir(&self) -> PathBuf {
+        self.dir.join("content")
+    }
+
+    /// The cache of mountable metadata images.
+    pub fn mounts_dir(&self) -> PathBuf {
+        self.dir.join("mounts")
+    }
+
+    /// The folder of container states, one folder each.
+    pub fn containers_dir(&self) -> PathBuf {
+        self.dir.join("containers")
+    }
+
+    /// The file that would hold the content `id`.
+    pub fn content_file(&self, id: &Id) -> PathBuf {
+        self.content_dir().join(content_path(id))
+    }
+
+    /// Open a content for reading where it lies as a raw file; `None` where it doesn't.
+    pub fn open_content(&self, id: &Id) -> Result<Option<std::fs::File>> {
+        let path = self.content_file(id);
+        match std::fs::File::open(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("open", path)(error)),
+        }
+    }
+
+    /// Whether the content or object `id` can be read.
+    pub fn has(&self, id: &Id) -> bool {
+        self.content_file(id).exists() || self.repo.has_object(id)
+    }
+
+    /// All bytes of the blob `id`: a raw content, or else a blob of the object database.
+    pub fn read_blob(&self, id: &Id) -> Result<Vec<u8>> {
+        let path = self.content_file(id);
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.read_object(id, Kind::Blob),
+            Err(error) => Err(Error::io("read", path)(error)),
+        }
+    }
+
+    /// A reader over the blob `id` and its size in bytes, without holding a raw content in memory.
+    pub fn blob_reader(&self, id: &Id) -> Result<(Box<dyn std::io::Read>, u64)> {
+        if let Some(file) = self.open_content(id)? {
+            let size = file.metadata().map_err(Error::io("stat", self.content_file(id)))?.len();
+            return Ok((Box::new(file), size));
+        }
+        let bytes = self.read_object(id, Kind::Blob)?;
+        let size = bytes.len() as u64;
+        Ok((Box::new(std::io::Cursor::new(bytes)), size))
+    }
+
+    /// The bytes of the object `id` of the git object database, which must be of `kind`.
+    pub fn read_object(&self, id: &Id, kind: Kind) -> Result<Vec<u8>> {
+        let object = self
+            .repo
+            .try_find_object(*id)
+            .map_err(Error::git(format!("read object {id}")))?
+            .ok_or_else(|| Error::damaged(format!("store: {kind} {id}"), "the object is missing"))?;
+        if object.kind != kind {
+            return Err(Error::damaged(
+                format!("store: object {id}"),
+                format!("expected a {kind}, found a {}", object.kind),
+            ));
+        }
+        Ok(object.detach().data)
+    }
+
+    /// Start a batch of writes.
+    pub fn batch(&self) -> Batch<'_> {
+        Batch::new(self)
+    }
+}

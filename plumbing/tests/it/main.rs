@@ -1,0 +1,3 @@
+//! The library against real git and a real filesystem.
+
+mod root;
