@@ -1,1 +1,10 @@
 //! Containers, images and networks on top of `plumbing`: Linux and registries.
+//!
+//! The library prints nothing and never exits: results and errors are values, and the words are the binary's.
+
+pub mod container;
+mod error;
+pub mod rootfs;
+mod sys;
+
+pub use error::{Error, IoResultExt, Result};
