@@ -6,6 +6,7 @@
 pub mod commit;
 pub mod error;
 pub mod image_name;
+pub mod revision;
 pub mod root;
 pub mod store;
 
@@ -14,4 +15,5 @@ pub use gix;
 /// The name of a git object: the SHA-256 of its header and bytes.
 pub use gix::ObjectId as Id;
 pub use gix::bstr;
+pub use image_name::ImageName;
 pub use store::Store;
