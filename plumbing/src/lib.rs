@@ -4,6 +4,7 @@
 //! describes every byte of it. Nothing here prints, exits, mounts or starts a process.
 
 pub mod commit;
+pub mod disk;
 pub mod error;
 pub mod image_name;
 pub mod root;
