@@ -5,6 +5,7 @@
 
 pub mod checkout;
 pub mod commit;
+pub mod disk;
 pub mod error;
 pub mod image_name;
 pub mod mount_image;
