@@ -1,3 +1,4 @@
-//! The library against real git and a real filesystem.
+//! The library as its users see it.
 
+mod revision;
 mod root;
