@@ -89,7 +89,8 @@ pub fn parse_with(store: &Store, spelling: impl AsRef<[u8]>, lookup: Lookup<'_>)
         };
     }
     // `web:lates` is a misspelt tag, even though `web` exists and `lates` could be a path in it.
-    let is_image = spelling.to_str().is_ok_and(|text| ImageName::parse(text).is_ok());
+    let longest = suffix::splits(spelling).first().map(|split| split.name.to_str_lossy().into_owned());
+    let is_image = longest.is_some_and(|name| ImageName::parse(&name).is_ok());
     match first_error {
         Some((path, error)) if !is_image || path.is_none_or(|path| path.starts_with(b"/")) => Err(error),
         _ => Err(not_found(spelling)),
@@ -111,15 +112,14 @@ fn complete(store: &Store, base: name::Base, split: &Spelling<'_>) -> Result<Rev
     }
 }
 
+/// What a user misspelt is the name, not what follows it.
 fn not_found(spelling: &BStr) -> Error {
-    // What a user misspelt is the name, not what follows it.
-    let name = suffix::splits(spelling).last().map_or(spelling, |shortest| match shortest.operators.is_empty() {
-        true if shortest.path.is_some_and(|path| !path.starts_with(b"/")) => spelling,
-        _ => shortest.name,
-    });
-    let name = name.to_str_lossy();
-    let what = if ImageName::parse(&name).is_ok() { "image" } else { "revision" };
-    Error::NotFound { what, name: name.into() }
+    let splits = suffix::splits(spelling);
+    let mut names = splits.iter().filter_map(|split| split.name.to_str().ok());
+    match names.find(|name| !name.starts_with("refs/") && ImageName::parse(name).is_ok()) {
+        Some(name) => Error::NotFound { what: "image", name: name.into() },
+        None => Error::NotFound { what: "revision", name: spelling.to_string() },
+    }
 }
 
 /// Resolve `spelling` to the id of the object it names; of a path in the root, the file's content or the folder's
