@@ -1,5 +1,6 @@
-//! The library against real git and a real filesystem.
+//! The library as its users see it.
 
 mod capture;
 mod disk;
+mod revision;
 mod root;
