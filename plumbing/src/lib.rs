@@ -4,6 +4,7 @@
 //! describes every byte of it. Nothing here prints, exits, mounts or starts a process.
 
 pub mod commit;
+pub mod diff;
 pub mod error;
 pub mod image_name;
 pub mod revision;
