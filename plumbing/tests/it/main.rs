@@ -1,3 +1,5 @@
 //! The library against real git and a real filesystem.
 
+mod capture;
+mod disk;
 mod root;
