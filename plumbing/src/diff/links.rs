@@ -142,7 +142,8 @@ impl<'a> Leaves<'a> {
     fn load(&mut self, path: &BStr, folder: Option<FolderRef<'a>>) -> Result<()> {
         if !self.folders.contains_key(path) {
             let items = folder.map(|folder| folder.list(self.store)).transpose()?;
-            self.folders.insert(path.to_owned(), items.map(|list| list.items).unwrap_or_default().into_iter().collect());
+            self.folders
+                .insert(path.to_owned(), items.map(|list| list.items).unwrap_or_default().into_iter().collect());
         }
         Ok(())
     }

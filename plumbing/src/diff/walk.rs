@@ -1,8 +1,8 @@
 //! The walk over two roots at once: folder by folder, equal ones unread.
 
-use std::iter::Peekable;
-
 use gix::bstr::{BStr, BString, ByteSlice};
+use itertools::EitherOrBoth::{Both, Left, Right};
+use itertools::Itertools;
 
 use super::listing::{FolderRef, Item, Listing};
 use super::{Change, Entry, Options, Side};
@@ -75,8 +75,12 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn join(&mut self, folder: &BStr, before: Vec<(BString, Item<'a>)>, after: Vec<(BString, Item<'a>)>) {
-        for (name, before, after) in Joined { before: before.into_iter().peekable(), after: after.into_iter().peekable() }
-        {
+        for pair in before.into_iter().merge_join_by(after, |a, b| a.0.cmp(&b.0)) {
+            let (name, before, after) = match pair {
+                Both((name, before), (_, after)) => (name, Some(before), Some(after)),
+                Left((name, before)) => (name, Some(before), None),
+                Right((name, after)) => (name, None, Some(after)),
+            };
             match (before, after) {
                 (Some(Item::Leaf(a)), Some(Item::Leaf(b))) if a == b => {}
                 (before @ (None | Some(Item::Leaf(_))), after @ (None | Some(Item::Leaf(_)))) => {
@@ -100,31 +104,5 @@ fn entry(item: Option<Item<'_>>) -> Option<Entry> {
     match item {
         Some(Item::Leaf(leaf)) => Some(Entry::leaf(leaf)),
         _ => None,
-    }
-}
-
-/// Two sorted lists side by side.
-struct Joined<I: Iterator> {
-    before: Peekable<I>,
-    after: Peekable<I>,
-}
-
-impl<'a, I: Iterator<Item = (BString, Item<'a>)>> Iterator for Joined<I> {
-    type Item = (BString, Option<Item<'a>>, Option<Item<'a>>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        use std::cmp::Ordering::{Equal, Greater, Less};
-        let order = match (self.before.peek(), self.after.peek()) {
-            (None, None) => return None,
-            (Some(_), None) => Less,
-            (None, Some(_)) => Greater,
-            (Some((a, _)), Some((b, _))) => a.cmp(b),
-        };
-        let before = if matches!(order, Less | Equal) { self.before.next() } else { None };
-        let after = if matches!(order, Greater | Equal) { self.after.next() } else { None };
-        match (before, after) {
-            (Some((name, before)), after) => Some((name, Some(before), after.map(|(_, item)| item))),
-            (None, after) => after.map(|(name, item)| (name, None, Some(item))),
-        }
     }
 }
