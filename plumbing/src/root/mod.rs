@@ -21,7 +21,7 @@ use gix::bstr::{BString, ByteSlice};
 pub use hardlinks::Hardlinks;
 pub use lines::{EntryMeta, decode_folder, encode_folder, folder_total};
 pub use read::{Folder, read_folder, read_hardlinks};
-pub use tree::{Dir, Node, Root};
+pub use tree::{Dir, Node, Root, View};
 
 use crate::Id;
 

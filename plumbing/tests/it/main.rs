@@ -1,6 +1,7 @@
 //! The library as its users see it.
 
 mod capture;
+mod diff;
 mod disk;
 mod revision;
 mod root;
