@@ -1,3 +1,4 @@
 //! The library against real git and a real filesystem.
 
+mod format;
 mod root;
