@@ -1,4 +1,6 @@
 //! The library against real git and a real filesystem.
 
+mod capture;
+mod disk;
 mod format;
 mod root;
