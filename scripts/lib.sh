@@ -162,3 +162,35 @@ load_modules() {
         modprobe -q "$module" 2>/dev/null || true
     done
 }
+
+# The distribution's own package sources as this machine is set up to use them, a line each as in sources.list(5).
+# The first line's suite is the distribution's release.
+distribution_sources() {
+    apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' |
+        awk '($1 == "Debian" || $1 == "Ubuntu") && $4 == "main" && !seen[$0]++ { print "deb", $2, $3, $4 }' |
+        sort -s -k3,3
+}
+
+# apt's settings that decide whether its sources can be used at all, as options for mmdebstrap.
+distribution_options() {
+    apt-config dump | awk '
+        /^Acquire::(http|https)::Proxy / || /^Acquire::Check-(Valid-Until|Date) / { print "--aptopt=" $0 }'
+}
+
+# bootstrap FILE [OPTION…]: make a tar of a fresh root of this machine's distribution. An existing FILE is kept.
+bootstrap() {
+    local file=$1 sources options
+    shift
+    [ ! -e "$file" ] || return 0
+    command -v apt-get >/dev/null || die "no apt-get: a Debian or Ubuntu root is bootstrapped from this machine's sources"
+    need mmdebstrap
+    ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt_update || true
+    sources=$(distribution_sources)
+    [ -n "$sources" ] || die "apt knows no package source of Debian or Ubuntu" "see /etc/apt/sources.list.d"
+    mapfile -t options < <(distribution_options)
+    mkdir -p "$(dirname "$file")"
+    say "bootstrap $(basename "$file")"
+    mmdebstrap --quiet --mode=root --variant=minbase "${options[@]}" "$@" \
+        "$(cut -d' ' -f3 <<<"$sources" | head -1)" "$file.part.tar" - <<<"$sources"
+    mv "$file.part.tar" "$file"
+}
