@@ -4,4 +4,5 @@ mod capture;
 mod diff;
 mod disk;
 mod revision;
+mod format;
 mod root;
