@@ -1,5 +1,6 @@
 //! The crate's error, its variants sorted by what the caller can do about them.
 
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,10 +11,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such thing; the caller can list what there is.
-    #[error("no such {kind}: '{name}'")]
+    #[error("no such {what}: '{name}'")]
     NotFound {
         /// What was looked for, as a word for people: `container`, `image`.
-        kind: &'static str,
+        what: &'static str,
         /// The spelling that was given.
         name: String,
     },
@@ -26,16 +27,28 @@ pub enum Error {
         candidates: Vec<String>,
     },
     /// Input that can't be used; the caller has to change it.
-    #[error("invalid {what}: {why}")]
+    #[error("invalid {what} '{input}': {why}")]
     Invalid {
-        /// What is invalid, with the offending value.
-        what: String,
+        /// What is invalid.
+        what: &'static str,
+        /// What was given, escaped for a terminal.
+        input: String,
         /// The rule it breaks.
         why: String,
     },
-    /// The thing is in a state in which this can't be done.
-    #[error("{0}")]
-    Conflict(String),
+    /// Something else needs it.
+    #[error("{what} '{name}' is in use: {why}")]
+    InUse {
+        /// What is in use.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// By whom, or for what.
+        why: String,
+    },
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] plumbing::Error),
     /// Stored state that can't be read back.
     #[error("damaged {what} '{path}'")]
     Damaged {
@@ -101,8 +114,8 @@ fn kernel_words(details: &str) -> String {
 
 impl Error {
     /// An [`Error::Invalid`] from anything that displays.
-    pub fn invalid(what: impl Into<String>, why: impl Into<String>) -> Self {
-        Error::Invalid { what: what.into(), why: why.into() }
+    pub fn invalid(what: &'static str, input: impl Display, why: impl Display) -> Self {
+        Error::Invalid { what, input: input.to_string().escape_debug().to_string(), why: why.to_string() }
     }
 
     /// An [`Error::Io`] from anything that converts into an I/O error.

@@ -83,7 +83,9 @@ impl Attached {
     fn proxy(&mut self) -> Result<i32> {
         loop {
             let ready = self.poll()?;
-            if ready.signal && let Some(signal) = terminal::next_signal(&self.signals)? {
+            if ready.signal
+                && let Some(signal) = terminal::next_signal(&self.signals)?
+            {
                 self.pass_on(signal);
             }
             if let Some(console) = &mut self.terminal {
@@ -115,7 +117,8 @@ impl Attached {
         .into_iter()
         .flatten()
         .collect();
-        let mut fds: Vec<PollFd<'_>> = watched.iter().map(|(fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
+        let mut fds: Vec<PollFd<'_>> =
+            watched.iter().map(|(fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
         match poll(&mut fds, None) {
             Err(rustix::io::Errno::INTR) => return Ok(Ready::default()),
             result => result.on("wait for", "the container")?,

@@ -121,7 +121,10 @@ impl Cgroup {
                 return Ok(());
             }
             if start.elapsed() > PATIENCE {
-                return Err(Error::Conflict(format!("{left} processes of the container don't end although they were killed")));
+                return Err(Error::runtime(
+                    format!("{left} processes of the container don't end although they were killed"),
+                    [],
+                ));
             }
             thread::sleep(Duration::from_millis(2));
         }
@@ -160,7 +163,7 @@ impl Cgroup {
                 return Ok(());
             }
             if start.elapsed() > PATIENCE {
-                return Err(Error::Conflict("the container's processes don't come to rest".into()));
+                return Err(Error::runtime("the container's processes don't come to rest", []));
             }
             thread::sleep(Duration::from_micros(200));
         }

@@ -50,7 +50,7 @@ impl TryFrom<String> for Id {
         if text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Ok(Id(text));
         }
-        Err(Error::invalid(format!("container id '{}'", text.escape_debug()), "it has 64 hexadecimal digits"))
+        Err(Error::invalid("container id", text, "it has 64 hexadecimal digits"))
     }
 }
 
@@ -171,7 +171,7 @@ impl FromStr for Network {
             "bridge" | "default" => {
                 Err(Error::Unsupported(format!("network '{text}' doesn't exist yet: there are 'none' and 'host'")))
             }
-            _ => Err(Error::NotFound { kind: "network", name: text.escape_debug().to_string() }),
+            _ => Err(Error::NotFound { what: "network", name: text.escape_debug().to_string() }),
         }
     }
 }
@@ -189,19 +189,21 @@ pub struct Bind {
 }
 
 /// The options of `-v` that mean something here; `z` and `Z` relabel for SELinux, which does nothing where it is off.
-const BIND_OPTIONS: &[&str] = &["ro", "rw", "rprivate", "private", "rslave", "slave", "z", "Z", "nocopy", "bind", "rbind"];
+const BIND_OPTIONS: &[&str] =
+    &["ro", "rw", "rprivate", "private", "rslave", "slave", "z", "Z", "nocopy", "bind", "rbind"];
 
 impl FromStr for Bind {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let invalid = |why: &str| Error::invalid(format!("volume '{}'", text.escape_debug()), why);
+        let invalid = |why: &str| Error::invalid("volume", text, why);
         let mut parts = text.split(':');
         let (source, destination) = (parts.next().unwrap_or_default(), parts.next());
         let Some(destination) = destination else {
             return Err(invalid("give it as HOST:CONTAINER: anonymous volumes don't exist yet"));
         };
-        let options: Vec<String> = parts.next().map_or_else(Vec::new, |list| list.split(',').map(str::to_owned).collect());
+        let options: Vec<String> =
+            parts.next().map_or_else(Vec::new, |list| list.split(',').map(str::to_owned).collect());
         if parts.next().is_some() {
             return Err(invalid("it has more than three parts"));
         }
@@ -265,8 +267,28 @@ pub struct Tmpfs {
 
 /// The options of `--tmpfs` that are a word; those with a value are listed in [`TMPFS_SETTINGS`].
 const TMPFS_FLAGS: &[&str] = &[
-    "defaults", "ro", "rw", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "sync", "async", "dirsync", "atime",
-    "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime", "mand", "nomand",
+    "defaults",
+    "ro",
+    "rw",
+    "suid",
+    "nosuid",
+    "dev",
+    "nodev",
+    "exec",
+    "noexec",
+    "sync",
+    "async",
+    "dirsync",
+    "atime",
+    "noatime",
+    "diratime",
+    "nodiratime",
+    "relatime",
+    "norelatime",
+    "strictatime",
+    "nostrictatime",
+    "mand",
+    "nomand",
 ];
 const TMPFS_SETTINGS: &[&str] = &["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"];
 
@@ -274,7 +296,7 @@ impl FromStr for Tmpfs {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let invalid = |why: &str| Error::invalid(format!("tmpfs '{}'", text.escape_debug()), why);
+        let invalid = |why: &str| Error::invalid("tmpfs", text, why);
         let (destination, options) = text.split_once(':').unwrap_or((text, ""));
         if !destination.starts_with('/') || normalized(destination) == Path::new("/") {
             return Err(invalid("it has to be an absolute path other than '/'"));

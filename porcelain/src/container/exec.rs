@@ -61,7 +61,8 @@ impl Executor for Starter {
             self.fail(spec, &why, missing);
             ExecutorError::Other(why)
         })?;
-        let strings = |words: &[String]| words.iter().map(|word| CString::new(word.as_str())).collect::<Result<Vec<_>, _>>();
+        let strings =
+            |words: &[String]| words.iter().map(|word| CString::new(word.as_str())).collect::<Result<Vec<_>, _>>();
         let environment = spec.process().as_ref().and_then(|process| process.env().clone()).unwrap_or_default();
         let (Ok(path), Ok(arguments), Ok(environment)) =
             (CString::new(path), strings(&arguments(spec)), strings(&environment))

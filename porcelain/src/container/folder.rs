@@ -81,7 +81,7 @@ impl Folder {
         let mut builder = DirBuilder::new();
         builder.mode(0o700);
         builder.create(&self.path).on("create", &self.path)?;
-        let lock = self.try_lock()?.ok_or_else(|| Error::Conflict("a new container is already locked".into()))?;
+        let lock = self.try_lock()?.ok_or_else(|| Error::io("lock", self.path(), rustix::io::Errno::AGAIN))?;
         for inner in [self.work(), self.rootfs(), self.bundle(), self.runtime()] {
             builder.create(&inner).on("create", &inner)?;
         }

@@ -5,8 +5,8 @@ use std::fs;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use rustix::fs::FlockOperation;
 
-use super::cgroup::Cgroup;
 use super::Container;
+use super::cgroup::Cgroup;
 use super::config::Id;
 use super::folder::{Folder, Lock};
 use crate::{Error, IoResultExt, Result};
@@ -34,7 +34,7 @@ impl Container {
             return Ok(None);
         }
         let turn = Lock::take(&self.folder.freezer_file(), FlockOperation::LockExclusive)?;
-        let turn = turn.ok_or_else(|| Error::Conflict("the container is being frozen".into()))?;
+        let turn = turn.ok_or_else(|| Error::io("lock", self.folder.freezer_file(), rustix::io::Errno::AGAIN))?;
         let ending: SigSet = ENDING.into_iter().collect();
         let signals = ending.thread_swap_mask(SigmaskHow::SIG_BLOCK).on("block", "signals")?;
         let frozen = Frozen { cgroup: Cgroup::of(&self.config.id)?, folder: self.folder.clone(), signals, _turn: turn };

@@ -30,12 +30,12 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+pub use attach::Attached;
 pub use config::{Bind, Config, Id, Network, Tmpfs};
 pub use folder::{Folder, Lock};
 pub use freeze::Frozen;
 pub use monitor::run as run_monitor;
 pub use process::Process;
-pub use attach::Attached;
 pub use start::{Io, Launch};
 pub use state::{State, Status};
 
@@ -140,11 +140,8 @@ impl Containers {
         match symlink(config.id.as_str(), &link) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let owner = fs::read_link(&link).on("read", &link)?;
-                Err(Error::Conflict(format!(
-                    "the container name '{}' is already in use by container {}",
-                    config.name,
-                    owner.display()
-                )))
+                let why = format!("by container {}: remove or rename that one first", owner.display());
+                Err(Error::InUse { what: "container name", name: config.name.clone(), why })
             }
             result => result.on("create", link),
         }
@@ -198,8 +195,8 @@ impl Containers {
         let found: Vec<(&String, &Id)> = ids.iter().filter(|(_, id)| id.as_str().starts_with(prefix)).collect();
         match found.as_slice() {
             [(_, id)] if !prefix.is_empty() => Ok((*id).clone()),
-            [] | [_] => Err(Error::NotFound { kind: "container", name: prefix.escape_debug().to_string() }),
-            _ if prefix.is_empty() => Err(Error::NotFound { kind: "container", name: String::new() }),
+            [] | [_] => Err(Error::NotFound { what: "container", name: prefix.escape_debug().to_string() }),
+            _ if prefix.is_empty() => Err(Error::NotFound { what: "container", name: String::new() }),
             _ => Err(Error::Ambiguous {
                 name: prefix.to_owned(),
                 candidates: found.iter().map(|(name, id)| format!("{} ({name})", id.short())).collect(),
@@ -210,7 +207,7 @@ impl Containers {
     /// Takes a container's lock, or says what the container is doing instead.
     pub fn lock(&self, container: &Container) -> Result<Lock> {
         let Some(lock) = container.folder.try_lock()? else {
-            return Err(Error::Conflict(format!("container '{}' is running or in use", container.config.name)));
+            return Err(in_use(container, "it is running, being started or being removed"));
         };
         self.still_exists(container)?;
         Ok(lock)
@@ -221,7 +218,7 @@ impl Containers {
         let link = self.names().join(&container.config.name);
         match fs::read_link(&link) {
             Ok(id) if id == Path::new(container.config.id.as_str()) => Ok(()),
-            _ => Err(Error::NotFound { kind: "container", name: container.config.name.clone() }),
+            _ => Err(Error::NotFound { what: "container", name: container.config.name.clone() }),
         }
     }
 
@@ -231,13 +228,13 @@ impl Containers {
             Ok(Some(lock)) => lock,
             Ok(None) if force => self.kill_and_lock(container)?,
             Ok(None) => {
-                return Err(Error::Conflict(format!(
-                    "cannot remove container '{}': container is running: stop the container before removing or force remove",
-                    container.config.name
-                )));
+                return Err(in_use(
+                    container,
+                    "container is running: stop the container before removing or force remove",
+                ));
             }
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::NotFound { kind: "container", name: container.config.name.clone() });
+                return Err(Error::NotFound { what: "container", name: container.config.name.clone() });
             }
             Err(error) => return Err(error),
         };
@@ -249,7 +246,7 @@ impl Containers {
         cgroup::Cgroup::of(&container.config.id)?.kill()?;
         let lock = container.folder.wait_lock();
         // With --rm the monitor has removed the container meanwhile, lock file and all.
-        lock.map_err(|_| Error::NotFound { kind: "container", name: container.config.name.clone() })
+        lock.map_err(|_| Error::NotFound { what: "container", name: container.config.name.clone() })
     }
 
     /// Removes a container whose lock the caller holds. Killed half-way, [`Containers::reconcile`] goes on with it.
@@ -259,6 +256,10 @@ impl Containers {
         folder::remove_folder(container.folder.path())?;
         self.unmark(&container.config.id)
     }
+}
+
+fn in_use(container: &Container, why: &str) -> Error {
+    Error::InUse { what: "container", name: container.config.name.clone(), why: why.to_owned() }
 }
 
 /// Removes a file that may already be gone.

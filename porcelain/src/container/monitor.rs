@@ -112,8 +112,7 @@ impl Monitor {
         let image = &self.orders.image;
         let user = user::resolve(&folder.rootfs(), spec::user(self.config(), image))?;
         let devices = if self.config().privileged { host::devices()? } else { Vec::new() };
-        let inputs =
-            spec::Inputs { config: self.config(), image, user: &user, host: &host, devices: &devices, folder };
+        let inputs = spec::Inputs { config: self.config(), image, user: &user, host: &host, devices: &devices, folder };
         let (mut spec, mut notes) = spec::build(inputs)?;
         prepare::root(folder, &mut spec)?;
         write_bundle(folder, &spec)?;
@@ -131,7 +130,9 @@ impl Monitor {
         let created = self.create(starter, streams, console.is_some());
         let mut runtime = match created {
             Ok(runtime) => runtime,
-            Err(error) => return Err(reported(&mut report).unwrap_or_else(|| runtime_error("can't create the container", &error))),
+            Err(error) => {
+                return Err(reported(&mut report).unwrap_or_else(|| runtime_error("can't create the container", &error)));
+            }
         };
         let terminal = console.map(|console| terminal::receive(&console, self.orders.size)).transpose()?;
         runtime.start().map_err(|error| runtime_error("can't start the container", &error))?;
@@ -201,7 +202,9 @@ impl Monitor {
             if ready[0] {
                 return exit_status(running.init);
             }
-            if ready[1] && let Some(signal) = terminal::next_signal(&self.signals)? {
+            if ready[1]
+                && let Some(signal) = terminal::next_signal(&self.signals)?
+            {
                 signal_init(&init, signal);
             }
             if ready.get(2) == Some(&true) {
@@ -294,7 +297,7 @@ fn enter_namespaces(network: Network) -> Result<()> {
 
 fn write_bundle(folder: &Folder, spec: &Spec) -> Result<()> {
     let file = folder.bundle().join("config.json");
-    let bytes = serde_json::to_vec(spec).map_err(|error| Error::invalid("specification", error.to_string()))?;
+    let bytes = serde_json::to_vec(spec).map_err(|error| Error::invalid("specification", "config.json", error))?;
     fs::write(&file, bytes).on("write", file)
 }
 

@@ -50,7 +50,7 @@ pub(super) fn root(folder: &Folder, spec: &mut Spec) -> Result<()> {
 fn refuse_moved(wanted: &Path, found: &Path) -> Result<()> {
     let system = ["/dev", "/proc", "/sys"].iter().any(|system| wanted == Path::new(system));
     if system && wanted != found {
-        return Err(Error::invalid(format!("image: its {} is a link", wanted.display()), "it has to be a folder"));
+        return Err(Error::invalid("image: its folder", wanted.display(), "it is a link"));
     }
     Ok(())
 }
@@ -153,7 +153,7 @@ fn record(folder: &Folder, made: BTreeSet<PathBuf>) -> Result<()> {
         return Ok(());
     }
     let all: BTreeSet<PathBuf> = made_mount_points(folder)?.into_iter().chain(made).collect();
-    let bytes = serde_json::to_vec(&all).map_err(|error| Error::invalid("mount point", error.to_string()))?;
+    let bytes = serde_json::to_vec(&all).map_err(|error| Error::invalid("mount point", "in UTF-8", error))?;
     replace(&folder.mount_points_file(), &bytes, false)
 }
 

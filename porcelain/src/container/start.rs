@@ -122,7 +122,9 @@ impl Containers {
     pub(super) fn monitor_is_gone(&self, container: &Container) -> Error {
         let name = &container.config.name;
         match self.clear(&container.config.id) {
-            Ok(_) => Error::runtime(format!("the monitor of container '{name}' was killed, and the container with it"), []),
+            Ok(_) => {
+                Error::runtime(format!("the monitor of container '{name}' was killed, and the container with it"), [])
+            }
             Err(error) => error,
         }
     }
@@ -139,7 +141,9 @@ fn spawn(container: &Container, launch: &Launch, orders: OwnedFd) -> Result<()> 
 
 /// The streams to hand down: none for a container with a terminal.
 fn streams(container: &Container, io: Io) -> Result<Vec<OwnedFd>> {
-    let null = || Ok::<OwnedFd, Error>(File::options().read(true).write(true).open("/dev/null").on("open", "/dev/null")?.into());
+    let null = || {
+        Ok::<OwnedFd, Error>(File::options().read(true).write(true).open("/dev/null").on("open", "/dev/null")?.into())
+    };
     let own = |stream: BorrowedFd<'_>| stream.try_clone_to_owned().on("duplicate", "a standard stream");
     match io {
         _ if container.config.tty => Ok(Vec::new()),

@@ -38,7 +38,8 @@ const FORWARDED: [Signal; 17] = [
 pub(super) fn forwarded_signals() -> Result<OwnedFd> {
     let set: SigSet = FORWARDED.into_iter().collect();
     set.thread_block().on("block", "signals")?;
-    let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).on("create", "signalfd")?;
+    let signals =
+        SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).on("create", "signalfd")?;
     signals.as_fd().try_clone_to_owned().on("duplicate", "signalfd")
 }
 

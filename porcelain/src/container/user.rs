@@ -13,6 +13,8 @@ use crate::{Error, IoResultExt, Result};
 
 /// The most that is read of `/etc/passwd` or `/etc/group`.
 const LIMIT: u64 = 8 << 20;
+/// What an error calls these files.
+const FILE: &str = "file in the container";
 /// The highest id that docker accepts.
 const MAX_ID: u32 = i32::MAX as u32;
 
@@ -73,7 +75,7 @@ fn find(passwd: &str, groups: &str, user: &str, group: Option<&str>) -> Result<U
 fn numeric(kind: &'static str, spelling: &str) -> Result<u32> {
     match spelling.parse::<u32>() {
         Ok(id) if id <= MAX_ID => Ok(id),
-        Ok(_) => Err(Error::invalid(format!("{kind} id {spelling}"), format!("ids go from 0 to {MAX_ID}"))),
+        Ok(_) => Err(Error::invalid("id", spelling, format!("ids go from 0 to {MAX_ID}"))),
         Err(_) => Err(Error::Unsupported(format!(
             "unable to find {kind} {}: no matching entries in the container's {kind_file} file",
             spelling.escape_debug(),
@@ -131,25 +133,24 @@ fn read_list(root: &Path, file: &str, needed: bool) -> Result<String> {
 }
 
 fn read_regular(root: &Path, file: &str) -> Result<String> {
-    let what = || format!("the container's /{file}");
-    let inside = Root::open(root).map_err(|error| unusable(&what(), &error))?;
-    let handle = inside.resolve(file).map_err(|error| unusable(&what(), &error))?;
+    let inside = Root::open(root).map_err(|error| unusable(file, &error))?;
+    let handle = inside.resolve(file).map_err(|error| unusable(file, &error))?;
     let metadata = rustix::fs::fstat(&handle).on("look up", root.join(file))?;
     if !rustix::fs::FileType::from_raw_mode(metadata.st_mode).is_file() {
-        return Err(Error::invalid(what(), "it is no regular file"));
+        return Err(Error::invalid(FILE, file, "it is no regular file"));
     }
     let flags = OpenFlags::O_RDONLY | OpenFlags::O_NONBLOCK | OpenFlags::O_CLOEXEC | OpenFlags::O_NOCTTY;
-    let opened = handle.reopen(flags).map_err(|error| unusable(&what(), &error))?;
+    let opened = handle.reopen(flags).map_err(|error| unusable(file, &error))?;
     let mut bytes = Vec::new();
     opened.take(LIMIT + 1).read_to_end(&mut bytes).on("read", root.join(file))?;
     if bytes.len() as u64 > LIMIT {
-        return Err(Error::invalid(what(), format!("it is larger than {LIMIT} bytes")));
+        return Err(Error::invalid(FILE, file, format!("it is larger than {LIMIT} bytes")));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn unusable(what: &str, error: &pathrs::error::Error) -> Error {
-    Error::invalid(what, error.to_string())
+fn unusable(file: &str, error: &pathrs::error::Error) -> Error {
+    Error::invalid(FILE, file, error)
 }
 
 #[cfg(test)]
@@ -178,7 +179,9 @@ mod tests {
 
     #[test]
     fn unknown_names_and_impossible_ids_are_refused() {
-        for (user, group) in [("nobody", None), ("web", Some("nogroup")), ("4294967295", None), ("0", Some("2147483648")), ("-1", None)] {
+        for (user, group) in
+            [("nobody", None), ("web", Some("nogroup")), ("4294967295", None), ("0", Some("2147483648")), ("-1", None)]
+        {
             assert!(find(PASSWD, GROUP, user, group).is_err(), "{user} {group:?}");
         }
     }

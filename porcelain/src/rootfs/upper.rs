@@ -21,7 +21,8 @@ pub(super) fn prepare(upper: &Path, lower: &OwnedFd) -> Result<()> {
         _ => fs::create_dir(&draft).on("create", &draft)?,
     }
     let stat = statat(lower, "", AtFlags::EMPTY_PATH).on("look up", "the image's root")?;
-    rustix::fs::chown(&draft, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid))).on("change the owner of", &draft)?;
+    rustix::fs::chown(&draft, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))
+        .on("change the owner of", &draft)?;
     rustix::fs::chmod(&draft, Mode::from_raw_mode(stat.st_mode & 0o7777)).on("change the mode of", &draft)?;
     copy_attributes(lower, &draft)?;
     let times = Timestamps {

@@ -38,13 +38,13 @@ pub(crate) fn parse(spelling: &str) -> Result<String> {
     }
     match Capability::from_str(name) {
         Ok(_) => Ok(format!("CAP_{name}")),
-        Err(_) => Err(Error::invalid(format!("capability '{}'", spelling.escape_debug()), "there is none of this name")),
+        Err(_) => Err(Error::invalid("capability", spelling, "there is none of this name")),
     }
 }
 
 fn named(name: &str) -> Result<Capability> {
     let plain = name.strip_prefix("CAP_").unwrap_or(name);
-    Capability::from_str(plain).map_err(|_| Error::invalid(format!("capability '{name}'"), "there is none of this name"))
+    Capability::from_str(plain).map_err(|_| Error::invalid("capability", name, "there is none of this name"))
 }
 
 /// The capabilities that a container is granted.
@@ -78,7 +78,9 @@ pub(super) fn granted(config: &Config, host: &Host) -> Result<Vec<Capability>> {
 pub(super) fn sets(config: &Config, host: &Host, user: &User, notes: &mut Vec<String>) -> Result<LinuxCapabilities> {
     let granted: HashSet<Capability> = granted(config, host)?.into_iter().collect();
     let lacking = DEFAULT.iter().filter(|capability| !host.capabilities.contains(capability));
-    notes.extend(lacking.map(|capability| format!("the container lacks CAP_{capability}: this host doesn't let rd have it")));
+    notes.extend(
+        lacking.map(|capability| format!("the container lacks CAP_{capability}: this host doesn't let rd have it")),
+    );
     let own = if user.uid == 0 { granted.clone() } else { HashSet::new() };
     LinuxCapabilitiesBuilder::default()
         .bounding(granted)

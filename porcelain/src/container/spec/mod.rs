@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 use oci_spec::image::Config as ImageConfig;
 use oci_spec::runtime::{
-    Linux, LinuxDevice, LinuxDeviceCgroupBuilder, LinuxNamespace, LinuxNamespaceType, LinuxResources, PosixRlimitBuilder,
-    PosixRlimitType, Process, RootBuilder, Spec, UserBuilder,
+    Linux, LinuxDevice, LinuxDeviceCgroupBuilder, LinuxNamespace, LinuxNamespaceType, LinuxResources,
+    PosixRlimitBuilder, PosixRlimitType, Process, RootBuilder, Spec, UserBuilder,
 };
 
 use super::cgroup;
@@ -31,8 +31,18 @@ const OPEN_FILES: (u64, u64) = (1024, 524_288);
 
 /// Host files that a container must not read (docker's masked paths).
 const MASKED: [&str; 12] = [
-    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug",
-    "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
 ];
 
 /// Host files that a container may only read (docker's read-only paths).
@@ -85,10 +95,10 @@ pub fn command_line(config: &Config, image: &ImageConfig) -> Result<Vec<String>>
         line.extend(image.cmd().iter().flatten().cloned());
     }
     if line.is_empty() {
-        return Err(Error::invalid("command", "none is given, and the image has none"));
+        return Err(Error::invalid("command", "", "none is given, and the image has none"));
     }
     if line.iter().any(|word| word.contains('\0')) {
-        return Err(Error::invalid("command", "it holds a NUL byte"));
+        return Err(Error::invalid("command", line.join(" "), "it holds a NUL byte"));
     }
     Ok(line)
 }
@@ -184,7 +194,7 @@ fn device_rules(privileged: bool) -> Result<LinuxResources> {
 
 /// The builders of `oci_spec` fail only where a required field is missing, and here none is.
 fn unbuildable(error: oci_spec::OciSpecError) -> Error {
-    Error::invalid("specification", error.to_string())
+    Error::invalid("specification", "config.json", error)
 }
 
 #[cfg(test)]

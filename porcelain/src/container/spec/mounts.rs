@@ -51,10 +51,13 @@ fn refuse_clashes(own: &[Mount]) -> Result<()> {
     for mount in own {
         let path = mount.destination();
         if !seen.insert(path) {
-            return Err(Error::invalid(format!("mount '{}'", path.display()), "there are two on this path"));
+            return Err(Error::invalid("mount", path.display(), "there are two on this path"));
         }
         if ["/dev", "/proc", "/sys", "/sys/fs/cgroup"].iter().any(|system| path == Path::new(system)) {
-            return Err(Error::Unsupported(format!("can't mount on '{}': the runtime needs its own there", path.display())));
+            return Err(Error::Unsupported(format!(
+                "can't mount on '{}': the runtime needs its own there",
+                path.display()
+            )));
         }
     }
     Ok(())

@@ -20,7 +20,11 @@ pub(crate) fn host() -> Host {
         capabilities: names.split_whitespace().map(|name| Capability::from_str(name).unwrap()).collect(),
         open_files: 1 << 20,
         namespaces: ["cgroup", "ipc", "mnt", "net", "pid", "uts"].map(str::to_owned).to_vec(),
-        cgroups: vec![cgroup::Hierarchy { mount_point: "/sys/fs/cgroup".into(), unified: true, controllers: Vec::new() }],
+        cgroups: vec![cgroup::Hierarchy {
+            mount_point: "/sys/fs/cgroup".into(),
+            unified: true,
+            controllers: Vec::new(),
+        }],
         hostname: "here".into(),
     }
 }
@@ -120,7 +124,12 @@ fn mounts_of_the_user_replace_defaults_and_come_after_outer_ones() {
 
 #[test]
 fn mounts_that_clash_are_refused() {
-    for (binds, tmpfs) in [(vec!["/x:/a", "/y:/a"], vec![]), (vec!["/x:/a"], vec!["/a"]), (vec!["/dev:/dev"], vec![]), (vec![], vec!["/proc"])] {
+    for (binds, tmpfs) in [
+        (vec!["/x:/a", "/y:/a"], vec![]),
+        (vec!["/x:/a"], vec!["/a"]),
+        (vec!["/dev:/dev"], vec![]),
+        (vec![], vec!["/proc"]),
+    ] {
         let mut config = with_cmd();
         config.binds = binds.iter().map(|bind| bind.parse().unwrap()).collect();
         config.tmpfs = tmpfs.iter().map(|tmpfs| tmpfs.parse().unwrap()).collect();
@@ -140,7 +149,8 @@ fn cgroups_of_version_1_are_bound_one_by_one() {
     };
     let hybrid = Host { cgroups: vec![hierarchy("cpu,cpuacct"), hierarchy("name=systemd")], ..host() };
     let (spec, _) = built(&with_cmd(), &hybrid, &root_user());
-    let bound: Vec<String> = spec.mounts().as_ref().unwrap().iter().map(|m| m.destination().display().to_string()).collect();
+    let bound: Vec<String> =
+        spec.mounts().as_ref().unwrap().iter().map(|m| m.destination().display().to_string()).collect();
     assert!(bound.contains(&"/sys/fs/cgroup/cpu".to_owned()) && bound.contains(&"/sys/fs/cgroup/cpuacct".to_owned()));
     assert!(!bound.iter().any(|path| path.contains("systemd")));
 }
