@@ -83,5 +83,12 @@ macro_rules! commands {
 
 // Commands first, in the order a user meets them; then the object commands.
 commands! {
+    Run => run,
+    Create => create,
+    Start => start,
+    Ps => ps,
+    Rm => rm,
     Init => init,
+    #[command(hide = true)]
+    Monitor => monitor,
 }

@@ -14,6 +14,7 @@ mod host;
 mod monitor;
 
 pub mod names;
+mod origin;
 mod prepare;
 mod process;
 mod protocol;
@@ -31,10 +32,12 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 pub use attach::Attached;
+pub use oci_spec::image::Config as ImageConfig;
 pub use config::{Bind, Config, Id, Network, Tmpfs};
 pub use folder::{Folder, Lock};
 pub use freeze::Frozen;
 pub use monitor::run as run_monitor;
+pub use origin::{image_config, lower, ref_name};
 pub use process::Process;
 pub use start::{Io, Launch};
 pub use state::{State, Status};
@@ -63,6 +66,12 @@ impl Container {
     /// What it is doing.
     pub fn state(&self) -> Result<State> {
         self.folder.state()
+    }
+
+    /// The files and folders in the upper folder that rd made as mount points, absolute paths in the container: while
+    /// they are empty they are no change.
+    pub fn made_mount_points(&self) -> Result<Vec<PathBuf>> {
+        prepare::made_mount_points(&self.folder)
     }
 }
 

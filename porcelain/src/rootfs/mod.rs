@@ -73,6 +73,14 @@ pub fn mount(root: &Root, target: &Path, cache: &StrategyCache) -> Result<Strate
     Err(Error::runtime("this kernel can't mount an image", refusals))
 }
 
+/// True where the kernel has all that mounting an image needs: EROFS, and data-only layers in overlayfs (Linux 6.5).
+pub fn can_mount_images() -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse::<u32>().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    version >= (6, 5) && rustix::mount::fsopen("erofs", rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC).is_ok()
+}
+
 /// Opens `path` for use as a mount's source, layer or target: nothing is read from it.
 fn open_path(path: &Path) -> Result<std::os::fd::OwnedFd> {
     use rustix::fs::{Mode, OFlags};
