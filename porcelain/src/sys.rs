@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::libc;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::signal::SigSet;
 
 use crate::{IoResultExt, Result};
 
@@ -73,12 +73,18 @@ fn configure_loop(device: &File, image: &OwnedFd) -> io::Result<()> {
 
 /// Gives every signal its default action and an empty mask, as a new program expects them.
 ///
-/// Rust ignores `SIGPIPE` at start, and what is ignored stays so across `execve`.
+/// Rust ignores `SIGPIPE` at start, and what is ignored stays so across `execve`. The C library refuses to touch the two
+/// signals that it uses itself, so this asks the kernel.
 pub(crate) fn default_signals() {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    for signal in Signal::iterator() {
-        // SAFETY: the default action runs no code of ours. SIGKILL and SIGSTOP are refused, which changes nothing.
-        let _ = unsafe { sigaction(signal, &default) };
+    // A kernel's struct sigaction of zeros is the default action without flags; no architecture's has more words.
+    let default = [0u64; 8];
+    let mask_size = 8;
+    for signal in 1..=64 {
+        // SAFETY: the kernel reads a struct sigaction from `default`, which is at least as large, and writes nothing. The
+        // default action runs no code of ours. SIGKILL and SIGSTOP are refused, which changes nothing.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null_mut::<u64>(), mask_size)
+        };
     }
     let _ = SigSet::empty().thread_set_mask();
 }

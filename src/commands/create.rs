@@ -256,7 +256,10 @@ fn check_hostname(name: &str) -> Result<String, Failure> {
     if !name.is_empty() && name.len() <= 64 && name.chars().all(good) {
         return Ok(name.to_owned());
     }
-    Err(Failure::new(format!("invalid hostname '{}': letters, digits, '-', '.' and '_', 64 at most", name.escape_debug())))
+    Err(Failure::new(format!(
+        "invalid hostname '{}': letters, digits, '-', '.' and '_', 64 at most",
+        name.escape_debug()
+    )))
 }
 
 /// The file of `--cidfile`, made before the container so that nothing is left where it can't be; gone again where the

@@ -159,8 +159,10 @@ impl Filter {
                 Ok(code) => Ok(Filter::Exited(code)),
                 Err(_) => Err(Failure::new(format!("invalid filter '{text}': an exit status is a number"))),
             },
-            _ => Err(Failure::new(format!("invalid filter '{text}'"))
-                .hint("there are name, id, status, label and exited")),
+            _ => {
+                Err(Failure::new(format!("invalid filter '{text}'"))
+                    .hint("there are name, id, status, label and exited"))
+            }
         }
     }
 

@@ -22,11 +22,7 @@ use crate::report::Failure;
 /// Exit status: the command's own; 128+n where signal n ended it; 125 where rd failed; 126 where the command can't be
 /// invoked; 127 where it isn't found.
 #[derive(clap::Args)]
-#[command(
-    verbatim_doc_comment,
-    disable_help_flag = true,
-    override_usage = "rd run [OPTIONS] IMAGE [COMMAND] [ARG]..."
-)]
+#[command(verbatim_doc_comment, disable_help_flag = true, override_usage = "rd run [OPTIONS] IMAGE [COMMAND] [ARG]...")]
 pub struct Args {
     #[command(flatten)]
     options: Options,

@@ -32,11 +32,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 pub use attach::Attached;
-pub use oci_spec::image::Config as ImageConfig;
 pub use config::{Bind, Config, Id, Network, Tmpfs};
 pub use folder::{Folder, Lock};
 pub use freeze::Frozen;
 pub use monitor::run as run_monitor;
+pub use oci_spec::image::Config as ImageConfig;
 pub use origin::{image_config, lower, ref_name};
 pub use process::Process;
 pub use start::{Io, Launch};
@@ -183,7 +183,7 @@ impl Containers {
                 Err(error) => return Err(error),
             }
         }
-        containers.sort_by(|(a, _), (b, _)| b.config.created.cmp(&a.config.created));
+        containers.sort_by_key(|(container, _)| std::cmp::Reverse(container.config.created));
         Ok(containers)
     }
 

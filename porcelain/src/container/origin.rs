@@ -20,7 +20,8 @@ use crate::{Error, IoResultExt, Result};
 impl Container {
     /// The commit that the container started from; its writable layer is what changed since.
     pub fn base(&self) -> Result<CommitId> {
-        CommitId::from_hex(self.config.base.as_bytes()).map_err(|error| Error::invalid("commit id", &self.config.base, error))
+        CommitId::from_hex(self.config.base.as_bytes())
+            .map_err(|error| Error::invalid("commit id", &self.config.base, error))
     }
 
     /// The commit that the container last equalled: where its ref points, or its base if it has no ref.

@@ -165,7 +165,8 @@ fn names_and_prefixes_find_a_container() {
     make("ab12", "ffff").unwrap();
     make("other", "ab12").unwrap();
     make("third", "ab13").unwrap();
-    let name = |spelling: &str| containers.find(spelling).map(|found| found.config.name).unwrap_or_else(|e| e.to_string());
+    let name =
+        |spelling: &str| containers.find(spelling).map(|found| found.config.name).unwrap_or_else(|e| e.to_string());
     assert_eq!(name("ab12"), "ab12");
     assert_eq!(name("/ab12"), "ab12");
     assert_eq!(name("ab120"), "other");
@@ -208,24 +209,13 @@ fn an_abandoned_freeze_is_undone() {
     let container = found(&store, &config);
     let count = container.folder.upper().join("data/count");
     eventually("it counts", || count.exists().then_some(()));
-    // What a killed freezer leaves: frozen processes, the note, and a lock that nobody holds.
-    let frozen = container.freeze().unwrap().unwrap();
-    match unsafe { nix::unistd::fork() }.unwrap() {
-        nix::unistd::ForkResult::Child => loop {
-            nix::unistd::pause();
-        },
-        nix::unistd::ForkResult::Parent { child } => {
-            std::mem::forget(frozen);
-            // The lock is this process's too: it is only free when both have closed it, which here is never; so the
-            // note is written again under a lock of its own.
-            kill(child, Signal::SIGKILL).unwrap();
-            nix::sys::wait::waitpid(child, None).unwrap();
-        }
-    }
-    let file = container.folder.freezer_file();
-    let note = std::fs::read(&file).unwrap();
-    std::fs::remove_file(&file).unwrap();
-    std::fs::write(&file, note).unwrap();
+    let mut freezer = std::process::Command::new(std::env::current_exe().unwrap());
+    freezer.arg("freeze").arg(store.path()).arg(config.id.as_str());
+    let mut freezer = freezer.stdout(Stdio::piped()).spawn().unwrap();
+    let mut word = [0; 6];
+    freezer.stdout.take().unwrap().read_exact(&mut word).unwrap();
+    freezer.kill().unwrap();
+    freezer.wait().unwrap();
     let read = || std::fs::metadata(&count).unwrap().modified().unwrap();
     let before = read();
     store.containers().reconcile().unwrap();
@@ -252,7 +242,8 @@ fn many_containers_at_once() {
         config.name = format!("number-{i}");
         config.auto_remove = i % 2 == 0;
     }
-    let fronts: Vec<Child> = configs.iter().map(|config| store.front(config, "attached").stdout(Stdio::null()).spawn().unwrap()).collect();
+    let fronts: Vec<Child> =
+        configs.iter().map(|config| store.front(config, "attached").stdout(Stdio::null()).spawn().unwrap()).collect();
     for (i, mut front) in fronts.into_iter().enumerate() {
         assert_eq!(front.wait().unwrap().code(), Some(i.try_into().unwrap()));
     }

@@ -35,6 +35,15 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         ["front", store, lower, config, io] => fixture::front(store.as_ref(), lower, config, io),
+        ["freeze", store, id] => {
+            let containers = porcelain::container::Containers::open(store.as_ref()).unwrap();
+            let frozen = containers.find(id).unwrap().freeze().unwrap();
+            println!("frozen");
+            loop {
+                std::thread::park();
+                assert!(frozen.is_some());
+            }
+        }
         _ => {
             let tests = [run::tests(), life::tests(), tty::tests(), mount::tests()].into_iter().flatten().collect();
             libtest_mimic::run(&Arguments::from_args(), tests).exit_code()

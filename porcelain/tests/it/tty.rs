@@ -65,8 +65,11 @@ impl Seat {
 
 fn a_terminal_shows_what_the_command_writes_and_takes_keys() {
     let store = Store::new();
-    let mut seat = Seat::new(&store, "test -t 0 && test -t 1 && test -t 2 && echo $TERM $(tty) ready; read x; echo got-$x; \
-                                      trap 'echo caught; exit 6' INT; echo armed; while :; do sleep 0.01; done");
+    let mut seat = Seat::new(
+        &store,
+        "test -t 0 && test -t 1 && test -t 2 && echo $TERM $(tty) ready; read x; echo got-$x; \
+                                      trap 'echo caught; exit 6' INT; echo armed; while :; do sleep 0.01; done",
+    );
     seat.wait_for("xterm /dev/pts/0 ready");
     seat.type_in("hello\r");
     seat.wait_for("got-hello");
@@ -90,7 +93,8 @@ fn the_terminal_is_restored_when_the_command_ends() {
 
 fn the_size_is_passed_on() {
     let store = Store::new();
-    let mut seat = Seat::new(&store, "stty size; trap 'stty size; exit' WINCH; echo armed; while :; do sleep 0.01; done");
+    let mut seat =
+        Seat::new(&store, "stty size; trap 'stty size; exit' WINCH; echo armed; while :; do sleep 0.01; done");
     seat.wait_for("33 99");
     seat.wait_for("armed");
     let size = rustix::termios::Winsize { ws_row: 44, ws_col: 111, ws_xpixel: 0, ws_ypixel: 0 };
