@@ -6,6 +6,7 @@
 mod attach;
 mod cgroup;
 pub mod config;
+mod devices;
 mod etc;
 mod exec;
 mod folder;

@@ -112,7 +112,7 @@ impl Monitor {
         let (mut spec, mut notes) = spec::build(inputs)?;
         prepare::root(folder, &mut spec)?;
         write_bundle(folder, &spec)?;
-        Cgroup::create(&self.config().id)?;
+        Cgroup::create(&self.config().id, !self.config().privileged)?;
         notes.push(format!("the root is mounted by strategy '{}'", strategy.name()));
         Ok(notes)
     }
