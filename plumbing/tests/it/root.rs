@@ -7,7 +7,7 @@ use plumbing::root::{Attrs, Kind, Leaf, Node, Root, Time};
 use plumbing::store::refs::Expect;
 use plumbing::{Id, Store};
 
-fn git(store: &Store, args: &[&str]) -> String {
+pub fn git(store: &Store, args: &[&str]) -> String {
     let output = Command::new("git").arg("-C").arg(store.dir()).args(args).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "git {args:?}: {text}");
@@ -46,7 +46,7 @@ fn small_root(store: &Store) -> (Root, plumbing::store::Batch<'_>) {
     (root, batch)
 }
 
-fn commit(store: &Store, parents: Vec<Id>, edit: impl FnOnce(&mut Root)) -> Id {
+pub fn commit(store: &Store, parents: Vec<Id>, edit: impl FnOnce(&mut Root)) -> Id {
     let (mut root, mut batch) = small_root(store);
     edit(&mut root);
     let ids = root.write(&mut batch).unwrap();
