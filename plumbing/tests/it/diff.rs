@@ -73,7 +73,11 @@ fn apply_edit(root: &mut Root, store: &Store, edit: &Edit) {
             }
         }
         Edit::Touch(path, t) => {
-            root.set_mtime(store, path.as_str().into(), time(*t)).unwrap();
+            // All names of a file have its one time.
+            let names = root.hardlinks().group(path.as_str().into()).cloned().unwrap_or_default();
+            for path in names.iter().map(|name| name.as_bstr()).chain([path.as_str().into()]) {
+                root.set_mtime(store, path, time(*t)).unwrap();
+            }
         }
         Edit::Remove(path) => {
             root.remove(store, path.as_str().into()).unwrap();

@@ -3,6 +3,6 @@
 mod capture;
 mod diff;
 mod disk;
-mod revision;
 mod format;
+mod revision;
 mod root;
