@@ -1,5 +1,6 @@
 //! Containers, images and networks on top of `plumbing`: Linux and registries.
 
 pub mod error;
+pub mod image;
 
 pub use error::{Error, Result};
