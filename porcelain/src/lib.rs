@@ -6,5 +6,7 @@ pub mod container;
 mod error;
 pub mod rootfs;
 mod sys;
+pub mod error;
+pub mod image;
 
 pub use error::{Error, IoResultExt, Result};
