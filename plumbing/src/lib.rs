@@ -3,11 +3,16 @@
 //! A store is a bare SHA-256 git repository plus a folder of raw file contents; `docs/format.md`
 //! describes every byte of it. Nothing here prints, exits, mounts or starts a process.
 
+pub mod capture;
+pub mod checkout;
 pub mod commit;
+pub mod disk;
 pub mod error;
 pub mod image_name;
+pub mod mount_image;
 pub mod revision;
 pub mod root;
+pub mod stat_cache;
 pub mod store;
 
 pub use error::{Error, Result};

@@ -1,6 +1,12 @@
 //! What commands print: colours, quoting, tables, ages, templates.
 
+pub mod age;
+pub mod size;
+pub mod table;
+pub mod template;
+
 use std::borrow::Cow;
+use std::io::IsTerminal;
 
 use clap::ValueEnum;
 
@@ -43,4 +49,15 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
     let escape = |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
     Cow::Owned(text.chars().map(escape).collect())
+}
+
+/// Print what a template or a listing made. A terminal gets no control characters that an image put there;
+/// a pipe gets the bytes.
+pub fn emit(text: &str) {
+    if !std::io::stdout().is_terminal() {
+        anstream::print!("{text}");
+        return;
+    }
+    let lines: Vec<_> = text.split('\t').map(printable).collect();
+    anstream::print!("{}", lines.join("\t"));
 }

@@ -57,7 +57,7 @@ pub struct Attrs {
 }
 
 /// A modification time: seconds since 1970, which may be negative, and nanoseconds that are added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Time {
     /// Seconds since the epoch.
     pub sec: i64,

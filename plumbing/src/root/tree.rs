@@ -231,6 +231,15 @@ impl Root {
         Ok(true)
     }
 
+    /// `path` is a file of its own from now on, no longer another name of others.
+    pub fn unshare(&mut self, store: &Store, path: &BStr) -> Result<()> {
+        if self.hardlinks.group(path).is_some() {
+            self.dir_to_edit(store, BStr::new(""))?;
+            self.hardlinks.remove(path);
+        }
+        Ok(())
+    }
+
     /// Make `path` another name of the file at `existing`. False where that is no file, or the folder doesn't exist.
     pub fn link(&mut self, store: &Store, existing: &BStr, path: &BStr) -> Result<bool> {
         let leaf = match self.get(store, existing)? {

@@ -1,4 +1,6 @@
-//! The library as its users see it.
+//! The library against real git and a real filesystem.
 
+mod capture;
+mod disk;
 mod revision;
 mod root;
