@@ -6,6 +6,7 @@
 pub mod capture;
 pub mod checkout;
 pub mod commit;
+pub mod config;
 pub mod diff;
 pub mod disk;
 pub mod error;
