@@ -4,9 +4,11 @@
 //! describes every byte of it. Nothing here prints, exits, mounts or starts a process.
 
 pub mod commit;
+pub mod digest;
 pub mod disk;
 pub mod error;
 pub mod image_name;
+pub mod layer;
 pub mod root;
 pub mod store;
 
