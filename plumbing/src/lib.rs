@@ -3,13 +3,22 @@
 //! A store is a bare SHA-256 git repository plus a folder of raw file contents; `docs/format.md`
 //! describes every byte of it. Nothing here prints, exits, mounts or starts a process.
 
+pub mod capture;
+pub mod checkout;
 pub mod commit;
 pub mod digest;
 pub mod disk;
 pub mod error;
 pub mod image_name;
 pub mod layer;
+pub mod diff;
+pub mod disk;
+pub mod error;
+pub mod image_name;
+pub mod mount_image;
+pub mod revision;
 pub mod root;
+pub mod stat_cache;
 pub mod store;
 
 pub use error::{Error, Result};
@@ -17,4 +26,5 @@ pub use gix;
 /// The name of a git object: the SHA-256 of its header and bytes.
 pub use gix::ObjectId as Id;
 pub use gix::bstr;
+pub use image_name::ImageName;
 pub use store::Store;

@@ -21,7 +21,7 @@ use gix::bstr::{BString, ByteSlice};
 pub use hardlinks::Hardlinks;
 pub use lines::{EntryMeta, decode_folder, encode_folder, folder_total};
 pub use read::{Folder, read_folder, read_hardlinks};
-pub use tree::{Dir, Node, Root};
+pub use tree::{Dir, Node, Root, View};
 
 use crate::Id;
 
@@ -57,7 +57,7 @@ pub struct Attrs {
 }
 
 /// A modification time: seconds since 1970, which may be negative, and nanoseconds that are added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Time {
     /// Seconds since the epoch.
     pub sec: i64,

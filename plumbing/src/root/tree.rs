@@ -38,6 +38,17 @@ pub struct Dir {
     pub(super) clean: Option<RootIds>,
 }
 
+/// An entry of a folder as it is known without reading the store.
+#[derive(Debug, Clone, Copy)]
+pub enum View<'a> {
+    /// A folder that nobody looked at yet.
+    Stored(RootIds),
+    /// A folder.
+    Dir(&'a Dir),
+    /// Anything else.
+    Leaf(&'a Leaf),
+}
+
 /// A place in a folder.
 #[derive(Debug, Clone)]
 pub(super) enum Slot {
@@ -81,6 +92,23 @@ impl Dir {
         self.entries.keys().cloned().collect()
     }
 
+    /// The entries in byte order, as far as they are known without reading the store.
+    pub fn entries(&self) -> impl Iterator<Item = (&BStr, View<'_>)> {
+        self.entries.iter().map(|(name, slot)| {
+            let view = match slot {
+                Slot::Stored(ids) => View::Stored(*ids),
+                Slot::Loaded(Node::Dir(dir)) => View::Dir(dir),
+                Slot::Loaded(Node::Leaf(leaf)) => View::Leaf(leaf),
+            };
+            (name.as_bstr(), view)
+        })
+    }
+
+    /// The trees that this folder equals, unless it was changed.
+    pub fn stored_ids(&self) -> Option<RootIds> {
+        self.clean
+    }
+
     /// Whether the folder has no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -108,6 +136,11 @@ impl Root {
     /// The top folder.
     pub fn top(&mut self) -> &mut Dir {
         &mut self.top
+    }
+
+    /// The top folder, to look at.
+    pub fn folder(&self) -> &Dir {
+        &self.top
     }
 
     /// Which paths are names of one file.
@@ -243,6 +276,15 @@ impl Root {
         dir.stored_total = 0;
         self.hardlinks.remove_below(path);
         Ok(true)
+    }
+
+    /// `path` is a file of its own from now on, no longer another name of others.
+    pub fn unshare(&mut self, store: &Store, path: &BStr) -> Result<()> {
+        if self.hardlinks.group(path).is_some() {
+            self.dir_to_edit(store, BStr::new(""))?;
+            self.hardlinks.remove(path);
+        }
+        Ok(())
     }
 
     /// Make `path` another name of the file at `existing`. False where that is no file, or the folder doesn't exist.

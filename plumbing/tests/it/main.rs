@@ -1,4 +1,8 @@
-//! The library against real git and a real filesystem.
+//! The library as its users see it.
 
+mod capture;
+mod diff;
 mod disk;
+mod format;
+mod revision;
 mod root;

@@ -7,7 +7,7 @@ use plumbing::root::{Attrs, Kind, Leaf, Node, Root, Time};
 use plumbing::store::refs::Expect;
 use plumbing::{Id, Store};
 
-fn git(store: &Store, args: &[&str]) -> String {
+pub fn git(store: &Store, args: &[&str]) -> String {
     let output = Command::new("git").arg("-C").arg(store.dir()).args(args).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "git {args:?}: {text}");
@@ -46,7 +46,7 @@ fn small_root(store: &Store) -> (Root, plumbing::store::Batch<'_>) {
     (root, batch)
 }
 
-fn commit(store: &Store, parents: Vec<Id>, edit: impl FnOnce(&mut Root)) -> Id {
+pub fn commit(store: &Store, parents: Vec<Id>, edit: impl FnOnce(&mut Root)) -> Id {
     let (mut root, mut batch) = small_root(store);
     edit(&mut root);
     let ids = root.write(&mut batch).unwrap();
@@ -117,4 +117,33 @@ fn two_hundred_small_batches_leave_few_packs() {
         store.read_object(id, plumbing::gix::objs::Kind::Blob).unwrap();
         assert!(Store::open(store.dir()).unwrap().has(id));
     }
+}
+
+#[test]
+fn a_checkout_is_the_root() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path().join("s")).unwrap();
+    let id = commit(&store, vec![], |_| {});
+    let out = dir.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    plumbing::checkout::checkout(&store, &store.read_commit(&id).unwrap().state.root, &out).unwrap();
+    assert_eq!(std::fs::read(out.join("a/x")).unwrap(), b"xx");
+    assert_eq!(std::fs::read(out.join("a/.git/config")).unwrap(), b"cc");
+    let stat = std::fs::symlink_metadata(out.join("dev/x")).unwrap();
+    assert_eq!((stat.nlink(), stat.mode() & 0o7777, stat.mtime(), stat.mtime_nsec()), (2, 0o644, 7, 5));
+    assert_eq!(stat.ino(), std::fs::metadata(out.join("a/x")).unwrap().ino());
+    assert_eq!(std::fs::symlink_metadata(out.join("dev/null")).unwrap().rdev(), (1 << 8) | 3);
+    assert_eq!(std::fs::symlink_metadata(out.join("a")).unwrap().mtime(), 2);
+    assert_eq!(std::fs::read_link(out.join("ln")).unwrap().to_str(), Some("a/x"));
+}
+
+#[test]
+fn a_mount_image_is_made_of_any_root() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path().join("s")).unwrap();
+    let id = commit(&store, vec![], |_| {});
+    let image = plumbing::mount_image::encode(&store, &store.read_commit(&id).unwrap().state.root).unwrap();
+    let magic = u32::from_le_bytes(image[1024..1028].try_into().unwrap());
+    assert_eq!(magic, 0xe0f5_e1e2, "the EROFS superblock");
 }

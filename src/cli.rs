@@ -1,0 +1,87 @@
+//! The command line: global flags and the list of commands.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use plumbing::Store;
+
+use crate::commands;
+use crate::report::Failure;
+
+/// git for containers: images and container states as commits in one content-addressed store
+///
+/// Exit status: 0 done or yes; 1 the answer is no; 2 failed or wrong usage. `rd run` and `rd start -a` end with the
+/// command's own status, 125 where rd failed, 126 where the command can't be invoked, 127 where it isn't found.
+#[derive(Parser)]
+#[command(name = "rd", version, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Args)]
+pub struct Globals {
+    /// The store's folder [default: /var/lib/rd, without root $XDG_DATA_HOME/rd]
+    #[arg(long, global = true, env = "RD_ROOT", value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Say what is done on stderr
+    #[arg(long, global = true)]
+    pub debug: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: crate::output::Color,
+}
+
+impl Globals {
+    /// The store's folder.
+    pub fn store_dir(&self) -> PathBuf {
+        self.root.clone().unwrap_or_else(default_store_dir)
+    }
+
+    /// Open the store, creating the default one where there is none.
+    ///
+    /// A user without root is told so: mounting and starting containers need it for now.
+    pub fn store(&self) -> Result<Store, Failure> {
+        if !nix::unistd::geteuid().is_root() {
+            return Err(Failure::new("rd needs root for now").hint("run it with sudo"));
+        }
+        Ok(Store::open_or_create(self.store_dir())?)
+    }
+}
+
+fn default_store_dir() -> PathBuf {
+    if nix::unistd::geteuid().is_root() {
+        return PathBuf::from("/var/lib/rd");
+    }
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(home);
+    data.unwrap_or_else(|| PathBuf::from("/var/lib")).join("rd")
+}
+
+/// Declares the commands once: variant, module of the same name in `commands`.
+macro_rules! commands {
+    ($($(#[$attribute:meta])* $variant:ident => $module:ident,)*) => {
+        #[derive(Subcommand)]
+        enum Command {
+            $($(#[$attribute])* $variant(commands::$module::Args),)*
+        }
+
+        impl Cli {
+            /// Run the command; its exit status.
+            pub fn run(self) -> Result<ExitCode, Failure> {
+                match self.command {
+                    $(Command::$variant(args) => commands::$module::run(args, &self.globals),)*
+                }
+            }
+        }
+    };
+}
+
+// Commands first, in the order a user meets them; then the object commands.
+commands! {
+    Init => init,
+}

@@ -1,0 +1,3 @@
+//! The commands, one file each: `struct Args`, whose comment is the help, and `fn run`.
+
+pub mod init;

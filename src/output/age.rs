@@ -1,0 +1,92 @@
+//! Times for people and for scripts, spelled as docker does.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// How long ago `then` was (seconds since 1970): `2 hours ago`, `About a minute ago`; `N/A` for 1970 itself,
+/// which stands for "not known".
+pub fn ago(then: i64) -> String {
+    if then == 0 { "N/A".into() } else { format!("{} ago", duration(plumbing::commit::now().saturating_sub(then))) }
+}
+
+/// A span of seconds in words: `Less than a second`, `47 seconds`, `3 weeks`.
+pub fn duration(seconds: i64) -> String {
+    let minutes = seconds / 60;
+    let hours = seconds.saturating_add(1800) / 3600;
+    match seconds {
+        ..=0 => "Less than a second".into(),
+        1 => "1 second".into(),
+        2..60 => format!("{seconds} seconds"),
+        _ if minutes == 1 => "About a minute".into(),
+        _ if minutes < 60 => format!("{minutes} minutes"),
+        _ if hours == 1 => "About an hour".into(),
+        _ if hours < 48 => format!("{hours} hours"),
+        _ if hours < 24 * 7 * 2 => format!("{} days", hours / 24),
+        _ if hours < 24 * 30 * 2 => format!("{} weeks", hours / 24 / 7),
+        _ if hours < 24 * 365 * 2 => format!("{} months", hours / 24 / 30),
+        _ => format!("{} years", seconds / 3600 / 24 / 365),
+    }
+}
+
+/// The `CreatedAt` of docker's listings, in the local time zone: `2024-05-01 12:30:00 +0200 CEST`.
+pub fn local(seconds: i64) -> String {
+    let time = timestamp(seconds).to_zoned(TimeZone::system());
+    time.strftime("%Y-%m-%d %H:%M:%S %z %Z").to_string()
+}
+
+/// RFC 3339 in the local time zone, as `docker history -H=false` prints it: `2024-05-01T12:30:00+02:00`.
+pub fn rfc3339_local(seconds: i64) -> String {
+    let time = timestamp(seconds).to_zoned(TimeZone::system());
+    let text = time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+    text.strip_suffix("+00:00").map_or(text.clone(), |utc| format!("{utc}Z"))
+}
+
+/// RFC 3339 in UTC: `2024-05-01T10:30:00Z`.
+pub fn rfc3339(seconds: i64) -> String {
+    timestamp(seconds).to_string()
+}
+
+/// Times that no calendar has are cut to the nearest that it has.
+fn timestamp(seconds: i64) -> Timestamp {
+    let fallback = if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_second(seconds).unwrap_or(fallback)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_dockers() {
+        const DAY: i64 = 86_400;
+        for (seconds, shown) in [
+            (-5, "Less than a second"),
+            (0, "Less than a second"),
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (60, "About a minute"),
+            (119, "About a minute"),
+            (120, "2 minutes"),
+            (3599, "59 minutes"),
+            (3600, "About an hour"),
+            (5400, "2 hours"),
+            (47 * 3600, "47 hours"),
+            (2 * DAY, "2 days"),
+            (14 * DAY, "2 weeks"),
+            (60 * DAY, "2 months"),
+            (730 * DAY, "2 years"),
+            (i64::MAX / 2, "146235604338 years"),
+        ] {
+            assert_eq!(duration(seconds), shown, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn absurd_times_are_cut_not_refused() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+        assert!(rfc3339(i64::MAX).starts_with("9999-12-30T"));
+        assert!(rfc3339(i64::MIN).starts_with("-009999-01-02T"));
+        assert!(duration(i64::MAX - 3600).ends_with("years"));
+        assert_eq!(ago(0), "N/A");
+    }
+}

@@ -1,0 +1,63 @@
+//! What commands print: colours, quoting, tables, ages, templates.
+
+pub mod age;
+pub mod size;
+pub mod table;
+pub mod template;
+
+use std::borrow::Cow;
+use std::io::IsTerminal;
+
+use clap::ValueEnum;
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Set the choice for all that is printed through `anstream`.
+pub fn set_color(color: Color) {
+    match color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+}
+
+/// End without a word when the reader of our output has gone, as `rd log | head -1` does.
+///
+/// Rust ignores SIGPIPE at start, and `println!` panics on the error that follows; the panic of a closed stdout is
+/// turned into the status that the signal would have given.
+pub fn die_quietly_on_a_broken_pipe() {
+    let previous = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let message = info.payload_as_str().unwrap_or_default();
+        if message.starts_with("failed printing to std") && message.contains("Broken pipe") {
+            std::process::exit(141);
+        }
+        previous(info);
+    }));
+}
+
+/// Text from outside without what a terminal would act on: control characters become `\x1b` and the like.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c: char| c.is_control() && c != '\n') {
+        return Cow::Borrowed(text);
+    }
+    let escape = |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escape).collect())
+}
+
+/// Print what a template or a listing made. A terminal gets no control characters that an image put there;
+/// a pipe gets the bytes.
+pub fn emit(text: &str) {
+    if !std::io::stdout().is_terminal() {
+        anstream::print!("{text}");
+        return;
+    }
+    let lines: Vec<_> = text.split('\t').map(printable).collect();
+    anstream::print!("{}", lines.join("\t"));
+}

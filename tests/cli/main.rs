@@ -1,0 +1,4 @@
+//! The rd command as a user sees it: one module a command, each test with a store of its own.
+
+mod init;
+mod sandbox;
