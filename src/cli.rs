@@ -97,6 +97,11 @@ macro_rules! commands {
 
 // Commands first, in the order a user meets them; then the object commands.
 commands! {
+    Run => run,
+    Create => create,
+    Start => start,
+    Ps => ps,
+    Rm => rm,
     Init => init,
     Commit => commit,
     Images => images,
@@ -104,4 +109,6 @@ commands! {
     Rmi => rmi,
     Inspect => inspect,
     History => history,
+    #[command(hide = true)]
+    Monitor => monitor,
 }

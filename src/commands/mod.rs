@@ -1,9 +1,15 @@
 //! The commands, one file each: `struct Args`, whose comment is the help, and `fn run`.
 
 pub mod commit;
+pub mod create;
 pub mod history;
 pub mod images;
 pub mod init;
 pub mod inspect;
+pub mod monitor;
+pub mod ps;
+pub mod rm;
 pub mod rmi;
+pub mod run;
+pub mod start;
 pub mod tag;
