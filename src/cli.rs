@@ -84,4 +84,5 @@ macro_rules! commands {
 // Commands first, in the order a user meets them; then the object commands.
 commands! {
     Init => init,
+    Diff => diff,
 }

@@ -1,4 +1,5 @@
 //! The rd command as a user sees it: one module a command, each test with a store of its own.
 
+mod diff;
 mod init;
 mod sandbox;
