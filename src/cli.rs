@@ -85,4 +85,9 @@ macro_rules! commands {
 commands! {
     Init => init,
     Diff => diff,
+    Images => images,
+    Tag => tag,
+    Rmi => rmi,
+    Inspect => inspect,
+    History => history,
 }

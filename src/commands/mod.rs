@@ -1,4 +1,9 @@
 //! The commands, one file each: `struct Args`, whose comment is the help, and `fn run`.
 
 pub mod diff;
+pub mod history;
+pub mod images;
 pub mod init;
+pub mod inspect;
+pub mod rmi;
+pub mod tag;

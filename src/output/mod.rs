@@ -64,3 +64,8 @@ pub fn emit(text: &str) {
     let lines: Vec<_> = text.split('\t').map(printable).collect();
     anstream::print!("{}", lines.join("\t"));
 }
+
+/// The beginning of an id that people see.
+pub fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
