@@ -4,9 +4,8 @@
 
 pub mod container;
 mod error;
+pub mod image;
 pub mod rootfs;
 mod sys;
-pub mod error;
-pub mod image;
 
 pub use error::{Error, IoResultExt, Result};

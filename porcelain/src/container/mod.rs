@@ -5,12 +5,16 @@
 
 mod attach;
 mod cgroup;
+pub mod changes;
+pub mod commit;
 pub mod config;
 mod etc;
 mod exec;
 mod folder;
 mod freeze;
+pub mod history;
 mod host;
+pub mod launch;
 mod monitor;
 
 pub mod names;
@@ -174,7 +178,7 @@ impl Containers {
                 Err(error) => return Err(error),
             }
         }
-        containers.sort_by(|(a, _), (b, _)| b.config.created.cmp(&a.config.created));
+        containers.sort_by_key(|(container, _)| std::cmp::Reverse(container.config.created));
         Ok(containers)
     }
 
@@ -249,12 +253,22 @@ impl Containers {
         lock.map_err(|_| Error::NotFound { what: "container", name: container.config.name.clone() })
     }
 
-    /// Removes a container whose lock the caller holds. Killed half-way, [`Containers::reconcile`] goes on with it.
+    /// Removes a container whose lock the caller holds, and its ref. Killed half-way, [`Containers::reconcile`] goes on with it.
     pub(crate) fn remove_locked(&self, container: &Container, _lock: &Lock) -> Result<()> {
         self.mark(&container.config.id)?;
+        self.forget_ref(&container.config)?;
         remove_file(&self.names().join(&container.config.name))?;
         folder::remove_folder(container.folder.path())?;
         self.unmark(&container.config.id)
+    }
+
+    /// With `--rm` there is a ref only if somebody committed the container, and then a moment ago: it isn't packed.
+    fn forget_ref(&self, config: &Config) -> Result<()> {
+        let store = self.path.parent().unwrap_or(Path::new("."));
+        if config.auto_remove && !store.join(history::ref_name(&config.name)).exists() {
+            return Ok(());
+        }
+        history::forget(&plumbing::Store::open(store)?, &config.name)
     }
 }
 

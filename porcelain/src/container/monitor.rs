@@ -131,7 +131,9 @@ impl Monitor {
         let mut runtime = match created {
             Ok(runtime) => runtime,
             Err(error) => {
-                return Err(reported(&mut report).unwrap_or_else(|| runtime_error("can't create the container", &error)));
+                return Err(
+                    reported(&mut report).unwrap_or_else(|| runtime_error("can't create the container", &error))
+                );
             }
         };
         let terminal = console.map(|console| terminal::receive(&console, self.orders.size)).transpose()?;
