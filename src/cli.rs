@@ -84,4 +84,9 @@ macro_rules! commands {
 // Commands first, in the order a user meets them; then the object commands.
 commands! {
     Init => init,
+    Images => images,
+    Tag => tag,
+    Rmi => rmi,
+    Inspect => inspect,
+    History => history,
 }

@@ -6,6 +6,12 @@
 pub mod capture;
 pub mod checkout;
 pub mod commit;
+pub mod config;
+pub mod digest;
+pub mod disk;
+pub mod error;
+pub mod image_name;
+pub mod layer;
 pub mod diff;
 pub mod disk;
 pub mod error;

@@ -1,3 +1,8 @@
 //! The commands, one file each: `struct Args`, whose comment is the help, and `fn run`.
 
+pub mod history;
+pub mod images;
 pub mod init;
+pub mod inspect;
+pub mod rmi;
+pub mod tag;
