@@ -44,7 +44,10 @@ impl From<porcelain::Error> for Failure {
     fn from(error: porcelain::Error) -> Self {
         match error {
             porcelain::Error::Store(error) => error.into(),
-            error => Self { what: Box::new(error), hint: None, status: FAILED },
+            error => {
+                let hint = hint_for_container(&error);
+                Self { what: Box::new(error), hint, status: FAILED }
+            }
         }
     }
 }
@@ -67,6 +70,18 @@ fn hint_for(error: &plumbing::Error) -> Option<String> {
             "the filesystem is full: make room and run the command again; nothing was changed".into()
         }
         E::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => "run it as root".into(),
+        _ => return None,
+    })
+}
+
+/// What the user can do about an error of a container.
+fn hint_for_container(error: &porcelain::Error) -> Option<String> {
+    use porcelain::Error as E;
+    Some(match error {
+        E::NotFound { what: "container", .. } => "`rd ps -a` lists containers".into(),
+        E::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            "the filesystem is full: make room and run the command again".into()
+        }
         _ => return None,
     })
 }
