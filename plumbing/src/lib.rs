@@ -6,6 +6,7 @@
 pub mod capture;
 pub mod checkout;
 pub mod commit;
+pub mod date;
 pub mod disk;
 pub mod error;
 pub mod image_name;
