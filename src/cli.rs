@@ -113,4 +113,9 @@ commands! {
     RevParse => rev_parse,
     ShowRef => show_ref,
     UpdateRef => update_ref,
+    Images => images,
+    Tag => tag,
+    Rmi => rmi,
+    Inspect => inspect,
+    History => history,
 }

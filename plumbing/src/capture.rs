@@ -20,7 +20,8 @@ const OVERLAY: &[u8] = b"trusted.overlay.";
 /// What it stores where somebody in the container wrote an attribute of that name.
 const ESCAPED: &[u8] = b"trusted.overlay.overlay.";
 
-/// Apply the upper folder `upper` to `root`, storing new contents through `batch`.
+/// Apply the upper folder `upper` to `root`, storing new contents through `batch`. `root` must be what the overlay has
+/// below: an entry that was made and removed again leaves no trace in the upper folder.
 ///
 /// Entries of `made` (paths that the runtime made as mount points) are left out where they are empty and not in
 /// `root`. Files that `cache` knows unchanged are not read again; it learns the others.

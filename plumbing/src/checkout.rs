@@ -30,6 +30,15 @@ pub fn checkout(store: &Store, ids: &RootIds, dir: &Path) -> Result<()> {
     writer.folder(&top, BStr::new(""), read_folder(store, ids)?)
 }
 
+/// Give the folder `dir` these attributes and this time: those of a root's top folder are what the folder above it in
+/// an overlay has to carry.
+pub fn apply_folder(dir: &Path, attrs: &Attrs, mtime: Time) -> Result<()> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::open(dir, flags, Mode::empty())
+        .and_then(|fd| apply_to_fd(&fd, attrs, mtime))
+        .map_err(|e| Error::io("set the attributes of", dir)(e.into()))
+}
+
 struct Writer<'a> {
     store: &'a Store,
     top: OwnedFd,

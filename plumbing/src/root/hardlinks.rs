@@ -68,6 +68,16 @@ impl Hardlinks {
         self.group_of.get(path).and_then(|group| self.groups.get(group))
     }
 
+    /// A number that names the group of `path` within this table; `None` where it has only this name.
+    pub fn number(&self, path: &BStr) -> Option<u64> {
+        self.group_of.get(path).copied()
+    }
+
+    /// All paths that have other names, in byte order.
+    pub fn paths(&self) -> impl Iterator<Item = &BStr> {
+        self.group_of.keys().map(|path| path.as_bstr())
+    }
+
     /// All groups, in the byte order of their first paths.
     pub fn groups(&self) -> Vec<&BTreeSet<BString>> {
         let mut groups: Vec<_> = self.groups.values().filter(|group| group.len() > 1).collect();

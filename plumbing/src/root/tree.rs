@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use gix::bstr::{BStr, BString, ByteSlice};
 
-use super::{Attrs, Folder, Hardlinks, Leaf, RootIds, Time, read_folder, read_hardlinks, split_path};
-use crate::{Result, Store};
+use super::{Attrs, Folder, Hardlinks, Kind, Leaf, RootIds, Time, read_folder, read_hardlinks, split_path};
+use crate::{Id, Result, Store};
 
 /// A root that can be read and edited. Paths are relative to it, without `.`, `..` or empty components;
 /// the empty path is the top folder.
@@ -36,6 +36,17 @@ pub struct Dir {
     pub(super) stored_total: u64,
     /// The trees that this folder equals, unless it was changed.
     pub(super) clean: Option<RootIds>,
+}
+
+/// An entry of a folder as it is known without reading the store.
+#[derive(Debug, Clone, Copy)]
+pub enum View<'a> {
+    /// A folder that nobody looked at yet.
+    Stored(RootIds),
+    /// A folder.
+    Dir(&'a Dir),
+    /// Anything else.
+    Leaf(&'a Leaf),
 }
 
 /// A place in a folder.
@@ -81,6 +92,23 @@ impl Dir {
         self.entries.keys().cloned().collect()
     }
 
+    /// The entries in byte order, as far as they are known without reading the store.
+    pub fn entries(&self) -> impl Iterator<Item = (&BStr, View<'_>)> {
+        self.entries.iter().map(|(name, slot)| {
+            let view = match slot {
+                Slot::Stored(ids) => View::Stored(*ids),
+                Slot::Loaded(Node::Dir(dir)) => View::Dir(dir),
+                Slot::Loaded(Node::Leaf(leaf)) => View::Leaf(leaf),
+            };
+            (name.as_bstr(), view)
+        })
+    }
+
+    /// The trees that this folder equals, unless it was changed.
+    pub fn stored_ids(&self) -> Option<RootIds> {
+        self.clean
+    }
+
     /// Whether the folder has no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -108,6 +136,11 @@ impl Root {
     /// The top folder.
     pub fn top(&mut self) -> &mut Dir {
         &mut self.top
+    }
+
+    /// The top folder, to look at.
+    pub fn folder(&self) -> &Dir {
+        &self.top
     }
 
     /// Which paths are names of one file.
@@ -142,6 +175,20 @@ impl Root {
             dir.touch();
         }
         Ok(Some(dir))
+    }
+
+    /// Call `see` for the content of every file in the folders that were loaded or made.
+    pub fn see_loaded_contents(&self, see: &mut impl FnMut(&Id)) {
+        let mut dirs = vec![&self.top];
+        while let Some(dir) = dirs.pop() {
+            for slot in dir.entries.values() {
+                match slot {
+                    Slot::Loaded(Node::Dir(child)) => dirs.push(child),
+                    Slot::Loaded(Node::Leaf(Leaf { kind: Kind::File { id, .. }, .. })) => see(id),
+                    _ => {}
+                }
+            }
+        }
     }
 
     /// The entry at `path`, without following links.

@@ -68,7 +68,10 @@ fn fill(repository: &Path, target: &Path) -> Result<()> {
     }
     restrict(repository)?;
     write_config(&repository.join("config"), target)?;
-    super::sync::sync_filesystem(repository)
+    for path in ["config", "HEAD", "objects", "refs", "."] {
+        super::sync::sync_file(&repository.join(path))?;
+    }
+    Ok(())
 }
 
 /// Only the owner may look into a store: it holds the files of every container.

@@ -9,6 +9,7 @@ mod consolidate;
 mod content;
 mod pack;
 pub mod refs;
+mod staging;
 mod sync;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use gix::objs::Kind;
 
 pub use batch::Batch;
 pub use config::FORMAT;
-pub use content::{Contents, content_hasher, content_path, hash_content};
+pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
 
 use crate::{Error, Id, Result};
 

@@ -1,6 +1,8 @@
 //! The library against real git and a real filesystem.
 
 mod capture;
+mod diff;
 mod disk;
+mod format;
 mod revision;
 mod root;

@@ -1,0 +1,160 @@
+//! A store of its own for each test, the rd command on it, and small images without an archive.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use plumbing::commit::{NewCommit, State, neutral_signature};
+use plumbing::root::{Attrs, Kind, Leaf, Root, Time};
+use plumbing::store::refs::Expect;
+use plumbing::{Id, ImageName, Store};
+use snapbox::cmd::Command;
+
+/// A moment for all that tests write: 2024-05-01 10:30:00 UTC.
+pub const THEN: i64 = 1_714_559_400;
+
+/// A temporary folder with a store in it; gone with the value.
+pub struct Sandbox {
+    dir: tempfile::TempDir,
+}
+
+/// A commit to make with [`Sandbox::commit`].
+#[derive(Debug, Clone)]
+pub struct Change<'a> {
+    /// The commits it follows; the files of the first are kept.
+    pub parents: &'a [Id],
+    /// Path and bytes of each file that is added.
+    pub files: &'a [(&'a str, &'a str)],
+    /// Further names for files: existing path, new path.
+    pub links: &'a [(&'a str, &'a str)],
+    /// The image configuration.
+    pub config: &'a str,
+    /// The manifest, where there is one.
+    pub manifest: Option<&'a str>,
+    /// The commit's message.
+    pub message: &'a str,
+    /// The commit's time, in seconds.
+    pub seconds: i64,
+}
+
+impl Default for Change<'_> {
+    fn default() -> Self {
+        Self {
+            parents: &[],
+            files: &[],
+            links: &[],
+            config: r#"{"architecture":"amd64","os":"linux"}"#,
+            manifest: None,
+            message: "import",
+            seconds: THEN,
+        }
+    }
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    /// A folder for the test's own files; the store is in it too.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The store's folder, which the first command makes.
+    pub fn store_dir(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
+    /// The store, opened through the library.
+    pub fn store(&self) -> Store {
+        Store::open_or_create(self.store_dir()).unwrap()
+    }
+
+    /// The rd command with `args`, to add to and to assert on: `.assert().code(2).stderr_eq("…")`.
+    /// It runs in [`path`](Self::path), in UTC, without the user's environment, and ends after a minute at the latest.
+    pub fn rd(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        Command::new(env!("CARGO_BIN_EXE_rd"))
+            .args(args)
+            .current_dir(self.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path())
+            .env("RD_ROOT", self.store_dir())
+            .env("TZ", "UTC")
+            .env("LC_ALL", "C.UTF-8")
+            .timeout(std::time::Duration::from_secs(60))
+    }
+
+    /// What rd prints on stdout; it must end with status 0.
+    #[track_caller]
+    pub fn ok(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
+        let output = self.rd(args).assert().success().get_output().clone();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What rd prints on stderr; it must end with `status`.
+    #[track_caller]
+    pub fn fails(&self, status: i32, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
+        let output = self.rd(args).assert().code(status).get_output().clone();
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// An image with these files.
+    pub fn image(&self, name: &str, files: &[(&str, &str)]) -> Id {
+        let id = self.commit(&Change { files, ..Change::default() });
+        self.tag(id, name);
+        id
+    }
+
+    /// Name a commit.
+    pub fn tag(&self, id: Id, name: &str) {
+        let name = ImageName::parse(name).unwrap();
+        self.store().update_ref(&name.to_ref(), id, Expect::Any, "import").unwrap();
+    }
+
+    /// Make a commit; folders appear as they are needed.
+    pub fn commit(&self, change: &Change<'_>) -> Id {
+        let store = self.store();
+        let mut batch = store.batch();
+        let mut root = match change.parents.first() {
+            Some(parent) => Root::open(&store, &store.read_commit(parent).unwrap().state.root).unwrap(),
+            None => Root::new(attrs(0o755), TIME),
+        };
+        for (path, text) in change.files {
+            make_folders(&store, &mut root, path);
+            let id = batch.contents().unwrap().put(text.as_bytes()).unwrap();
+            let kind = Kind::File { id, size: text.len() as u64 };
+            assert!(root.put_leaf(&store, (*path).into(), Leaf { kind, attrs: attrs(0o644), mtime: TIME }).unwrap());
+        }
+        for (existing, path) in change.links {
+            assert!(root.link(&store, (*existing).into(), (*path).into()).unwrap());
+        }
+        let state = State {
+            root: root.write(&mut batch).unwrap(),
+            config: batch.write_blob(change.config.as_bytes()).unwrap(),
+            manifest: change.manifest.map(|manifest| batch.write_blob(manifest.as_bytes()).unwrap()),
+            layer: None,
+            container: None,
+        };
+        let who = neutral_signature(change.seconds);
+        let parents = change.parents.to_vec();
+        let new = NewCommit { parents, author: who.clone(), committer: who, message: change.message.into() };
+        let id = batch.write_commit(&state, new).unwrap();
+        batch.finish().unwrap();
+        id
+    }
+}
+
+const TIME: Time = Time { sec: THEN, nsec: 0 };
+
+fn attrs(mode: u32) -> Attrs {
+    Attrs { mode, ..Attrs::default() }
+}
+
+fn make_folders(store: &Store, root: &mut Root, path: &str) {
+    for (at, _) in path.match_indices('/') {
+        if root.dir(store, path[..at].into()).unwrap().is_none() {
+            assert!(root.put_dir(store, path[..at].into(), attrs(0o755), TIME).unwrap());
+        }
+    }
+}
