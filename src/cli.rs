@@ -105,6 +105,11 @@ macro_rules! commands {
 // Commands first, in the order a user meets them; then the object commands.
 commands! {
     Init => init,
+    Images => images,
+    Tag => tag,
+    Rmi => rmi,
+    Inspect => inspect,
+    History => history,
     CatFile => cat_file,
     CommitTree => commit_tree,
     HashObject => hash_object,
@@ -113,9 +118,4 @@ commands! {
     RevParse => rev_parse,
     ShowRef => show_ref,
     UpdateRef => update_ref,
-    Images => images,
-    Tag => tag,
-    Rmi => rmi,
-    Inspect => inspect,
-    History => history,
 }

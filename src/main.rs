@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let store = cli.globals.store_dir();
     match cli.run() {
         Ok(code) => code,
-        Err(failure) => report::print(&failure, |name| similar_names(store, name)),
+        Err(failure) => report::print_with(&failure, |name| similar_names(store, name)),
     }
 }
 

@@ -116,8 +116,13 @@ fn hint_for(error: &plumbing::Error) -> Option<String> {
     })
 }
 
-/// Print the failure on stderr; the exit status to end with. `similar` gives the names that a misspelt one is nearly.
-pub fn print(failure: &Failure, similar: impl FnOnce(&str) -> Vec<String>) -> ExitCode {
+/// Print the failure on stderr; the exit status to end with.
+pub fn print(failure: &Failure) -> ExitCode {
+    print_with(failure, |_| Vec::new())
+}
+
+/// As [`print`]; `similar` gives the names that a misspelt one is nearly.
+pub fn print_with(failure: &Failure, similar: impl FnOnce(&str) -> Vec<String>) -> ExitCode {
     let word = match failure.voice {
         Voice::Silent => return ExitCode::from(failure.status),
         Voice::Fatal => "fatal",
