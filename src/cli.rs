@@ -83,5 +83,6 @@ macro_rules! commands {
 
 // Commands first, in the order a user meets them; then the object commands.
 commands! {
+    Import => import,
     Init => init,
 }
