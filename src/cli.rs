@@ -123,6 +123,7 @@ commands! {
     Start => start,
     Ps => ps,
     Rm => rm,
+    Import => import,
     Init => init,
     Commit => commit,
     Diff => diff,

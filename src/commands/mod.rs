@@ -8,6 +8,7 @@ pub mod diff;
 pub mod hash_object;
 pub mod history;
 pub mod images;
+pub mod import;
 pub mod init;
 pub mod inspect;
 pub mod ls_tree;
