@@ -8,6 +8,7 @@ pub mod capture;
 pub mod checkout;
 pub mod commit;
 pub mod config;
+pub mod date;
 pub mod diff;
 pub mod digest;
 pub mod disk;

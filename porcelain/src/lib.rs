@@ -1,5 +1,11 @@
 //! Containers, images and networks on top of `plumbing`: Linux and registries.
+//!
+//! The library prints nothing and never exits: results and errors are values, and the words are the binary's.
 
-pub mod error;
+pub mod container;
+mod error;
+pub mod image;
+pub mod rootfs;
+mod sys;
 
-pub use error::{Error, Result};
+pub use error::{Error, IoResultExt, Result};

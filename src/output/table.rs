@@ -122,7 +122,7 @@ pub fn unescape(format: &str) -> String {
 pub fn align(text: &str) -> String {
     let mut writer = tabwriter::TabWriter::new(Vec::new()).minwidth(MIN_WIDTH).padding(PADDING);
     writer.write_all(text.as_bytes()).expect("because writing to memory can't fail");
-    let bytes = writer.into_inner().ok().expect("because writing to memory can't fail");
+    let bytes = writer.into_inner().expect("because writing to memory can't fail");
     String::from_utf8(bytes).expect("because text with spaces added is text")
 }
 

@@ -1,4 +1,4 @@
-//! The library as its users see it.
+//! The library against real git and a real filesystem.
 
 mod capture;
 mod diff;

@@ -1,0 +1,293 @@
+//! Containers: their configuration, their state, and the process that runs each of them.
+//!
+//! There is no daemon. A container is a folder ([`Folder`]); while it runs, its monitor (rd itself, re-executed)
+//! holds the folder's lock. Whatever a killed monitor leaves behind, the next command clears ([`Containers::reconcile`]).
+
+mod attach;
+mod cgroup;
+pub mod changes;
+pub mod commit;
+pub mod config;
+mod etc;
+mod exec;
+mod folder;
+mod freeze;
+pub mod history;
+mod host;
+mod monitor;
+
+pub mod names;
+mod origin;
+mod prepare;
+mod process;
+mod protocol;
+mod reconcile;
+pub mod spec;
+mod start;
+mod state;
+mod terminal;
+mod user;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+pub use attach::Attached;
+pub use config::{Bind, Config, Id, Network, Tmpfs};
+pub use folder::{Folder, Lock};
+pub use freeze::Frozen;
+pub use monitor::run as run_monitor;
+pub use oci_spec::image::Config as ImageConfig;
+pub use origin::{image_config, lower};
+pub use process::Process;
+pub use start::{Io, Launch};
+pub use state::{State, Status};
+
+use crate::{Error, IoResultExt, Result};
+
+/// The containers of a store, `STORE/containers`.
+///
+/// `names/NAME` is a symbolic link to a container's id: a container exists while it has one. `running/ID` marks the
+/// containers with which something is going on, so that [`Containers::reconcile`] looks at no other.
+#[derive(Debug, Clone)]
+pub struct Containers {
+    path: PathBuf,
+}
+
+/// A container that was found or made.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// Its files.
+    pub folder: Folder,
+    /// What it was created with.
+    pub config: Config,
+}
+
+impl Container {
+    /// What it is doing.
+    pub fn state(&self) -> Result<State> {
+        self.folder.state()
+    }
+
+    /// The files and folders in the upper folder that rd made as mount points, absolute paths in the container: while
+    /// they are empty they are no change.
+    pub fn made_mount_points(&self) -> Result<Vec<PathBuf>> {
+        prepare::made_mount_points(&self.folder)
+    }
+}
+
+impl Containers {
+    /// Opens the containers of a store, whose folder exists; their own folders are made if they are missing.
+    pub fn open(store: &Path) -> Result<Self> {
+        let containers = Containers { path: store.join("containers") };
+        for folder in [containers.path.clone(), containers.names(), containers.running()] {
+            match fs::create_dir(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error).on("create", folder),
+                _ => {}
+            }
+        }
+        Ok(containers)
+    }
+
+    fn names(&self) -> PathBuf {
+        self.path.join("names")
+    }
+
+    fn running(&self) -> PathBuf {
+        self.path.join("running")
+    }
+
+    fn marker(&self, id: &Id) -> PathBuf {
+        self.running().join(id.as_str())
+    }
+
+    fn folder(&self, id: &Id) -> Folder {
+        Folder::new(&self.path, id)
+    }
+
+    fn mark(&self, id: &Id) -> Result<()> {
+        let marker = self.marker(id);
+        fs::File::create(&marker).map(drop).on("create", marker)
+    }
+
+    fn unmark(&self, id: &Id) -> Result<()> {
+        remove_file(&self.marker(id))
+    }
+
+    /// A name that no container has now.
+    pub fn free_name(&self) -> Result<String> {
+        let mut random = [0; 8];
+        config::random_bytes(&mut random)?;
+        let random = u64::from_le_bytes(random);
+        let taken = |name: &String| self.names().join(name).symlink_metadata().is_ok();
+        let free = (0..).map(|attempt| names::make_up(random, attempt)).find(|name| !taken(name));
+        Ok(free.expect("because the attempts are endless"))
+    }
+
+    /// Makes a container: its folder, its state (`created`, with `command` as its whole command line) and its name.
+    ///
+    /// The container is locked on return; dropping the lock lets others use it.
+    pub fn create(&self, config: Config, command: Vec<String>) -> Result<(Container, Lock)> {
+        names::check(&config.name)?;
+        let folder = self.folder(&config.id);
+        let lock = folder.create()?;
+        self.mark(&config.id)?;
+        let made = folder
+            .write_config(&config)
+            .and_then(|()| State::created(command).write(&folder.state_file()))
+            .and_then(|()| self.claim_name(&config));
+        if let Err(error) = made {
+            folder::remove_folder(folder.path())?;
+            self.unmark(&config.id)?;
+            return Err(error);
+        }
+        self.unmark(&config.id)?;
+        Ok((Container { folder, config }, lock))
+    }
+
+    fn claim_name(&self, config: &Config) -> Result<()> {
+        let link = self.names().join(&config.name);
+        match symlink(config.id.as_str(), &link) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let owner = fs::read_link(&link).on("read", &link)?;
+                let why = format!("by container {}: remove or rename that one first", owner.display());
+                Err(Error::InUse { what: "container name", name: config.name.clone(), why })
+            }
+            result => result.on("create", link),
+        }
+    }
+
+    /// Names and ids of all containers, by name.
+    pub fn ids(&self) -> Result<BTreeMap<String, Id>> {
+        let names = self.names();
+        let mut ids = BTreeMap::new();
+        for entry in fs::read_dir(&names).on("read", &names)? {
+            let entry = entry.on("read", &names)?;
+            // A name that vanishes meanwhile is that of a container which was removed.
+            let (Ok(name), Ok(id)) = (entry.file_name().into_string(), fs::read_link(entry.path())) else { continue };
+            if let Ok(id) = Id::try_from(id.to_string_lossy().into_owned()) {
+                ids.insert(name, id);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// All containers with their states, those created last first.
+    pub fn list(&self) -> Result<Vec<(Container, State)>> {
+        let mut containers = Vec::new();
+        for id in self.ids()?.values() {
+            let folder = self.folder(id);
+            match folder.config().and_then(|config| Ok((config, folder.state()?))) {
+                Ok((config, state)) => containers.push((Container { folder, config }, state)),
+                // It was removed meanwhile.
+                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        containers.sort_by_key(|(container, _)| std::cmp::Reverse(container.config.created));
+        Ok(containers)
+    }
+
+    /// Finds a container by its id, its name (with docker's leading slash or without) or the beginning of its id.
+    pub fn find(&self, name: &str) -> Result<Container> {
+        let ids = self.ids()?;
+        let plain = name.strip_prefix('/').unwrap_or(name);
+        let id = match ids.values().find(|id| id.as_str() == name).or_else(|| ids.get(plain)) {
+            Some(id) => id.clone(),
+            None => Self::find_prefix(&ids, name)?,
+        };
+        let folder = self.folder(&id);
+        let config = folder.config()?;
+        Ok(Container { folder, config })
+    }
+
+    fn find_prefix(ids: &BTreeMap<String, Id>, prefix: &str) -> Result<Id> {
+        let found: Vec<(&String, &Id)> = ids.iter().filter(|(_, id)| id.as_str().starts_with(prefix)).collect();
+        match found.as_slice() {
+            [(_, id)] if !prefix.is_empty() => Ok((*id).clone()),
+            [] | [_] => Err(Error::NotFound { what: "container", name: prefix.escape_debug().to_string() }),
+            _ if prefix.is_empty() => Err(Error::NotFound { what: "container", name: String::new() }),
+            _ => Err(Error::Ambiguous {
+                name: prefix.to_owned(),
+                candidates: found.iter().map(|(name, id)| format!("{} ({name})", id.short())).collect(),
+            }),
+        }
+    }
+
+    /// Takes a container's lock, or says what the container is doing instead.
+    pub fn lock(&self, container: &Container) -> Result<Lock> {
+        let Some(lock) = container.folder.try_lock()? else {
+            return Err(in_use(container, "it is running, being started or being removed"));
+        };
+        self.still_exists(container)?;
+        Ok(lock)
+    }
+
+    /// The lock of a container that was removed is free, but good for nothing.
+    fn still_exists(&self, container: &Container) -> Result<()> {
+        let link = self.names().join(&container.config.name);
+        match fs::read_link(&link) {
+            Ok(id) if id == Path::new(container.config.id.as_str()) => Ok(()),
+            _ => Err(Error::NotFound { what: "container", name: container.config.name.clone() }),
+        }
+    }
+
+    /// Removes a container; one that runs only with `force`, which kills it first.
+    pub fn remove(&self, container: &Container, force: bool) -> Result<()> {
+        let lock = match container.folder.try_lock() {
+            Ok(Some(lock)) => lock,
+            Ok(None) if force => self.kill_and_lock(container)?,
+            Ok(None) => {
+                return Err(in_use(
+                    container,
+                    "container is running: stop the container before removing or force remove",
+                ));
+            }
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::NotFound { what: "container", name: container.config.name.clone() });
+            }
+            Err(error) => return Err(error),
+        };
+        self.still_exists(container)?;
+        self.remove_locked(container, &lock)
+    }
+
+    fn kill_and_lock(&self, container: &Container) -> Result<Lock> {
+        cgroup::Cgroup::of(&container.config.id)?.kill()?;
+        let lock = container.folder.wait_lock();
+        // With --rm the monitor has removed the container meanwhile, lock file and all.
+        lock.map_err(|_| Error::NotFound { what: "container", name: container.config.name.clone() })
+    }
+
+    /// Removes a container whose lock the caller holds, and its ref. Killed half-way, [`Containers::reconcile`] goes on with it.
+    pub(crate) fn remove_locked(&self, container: &Container, _lock: &Lock) -> Result<()> {
+        self.mark(&container.config.id)?;
+        self.forget_ref(&container.config)?;
+        remove_file(&self.names().join(&container.config.name))?;
+        folder::remove_folder(container.folder.path())?;
+        self.unmark(&container.config.id)
+    }
+
+    /// With `--rm` there is a ref only if somebody committed the container, and then a moment ago: it isn't packed.
+    fn forget_ref(&self, config: &Config) -> Result<()> {
+        let store = self.path.parent().unwrap_or(Path::new("."));
+        if config.auto_remove && !store.join(history::ref_name(&config.name)).exists() {
+            return Ok(());
+        }
+        history::forget(&plumbing::Store::open(store)?, &config.name)
+    }
+}
+
+fn in_use(container: &Container, why: &str) -> Error {
+    Error::InUse { what: "container", name: container.config.name.clone(), why: why.to_owned() }
+}
+
+/// Removes a file that may already be gone.
+fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).on("remove", path),
+        _ => Ok(()),
+    }
+}
