@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use plumbing::Store;
+use porcelain::container::Containers;
 
 use crate::commands;
 use crate::report::Failure;
@@ -53,7 +54,20 @@ impl Globals {
         if !nix::unistd::geteuid().is_root() {
             return Err(Failure::new("rd needs root for now").hint("run it with sudo"));
         }
-        Ok(Store::open_or_create(self.store_dir())?)
+        let store = Store::open_or_create(self.store_dir())?;
+        self.clear_up(&store);
+        Ok(store)
+    }
+
+    /// Finish or undo what a killed command or container left behind. That it can't be done is no reason not to do
+    /// what was asked for.
+    fn clear_up(&self, store: &Store) {
+        let cleared = Containers::open(store.dir()).and_then(|containers| containers.reconcile());
+        match cleared {
+            Ok(ids) if self.debug => ids.iter().for_each(|id| eprintln!("debug: cleared up after container {id}")),
+            Ok(_) => {}
+            Err(error) => eprintln!("warning: can't clear up after a killed container: {}", error.chain().join(": ")),
+        }
     }
 }
 
@@ -118,12 +132,22 @@ macro_rules! commands {
 
 // Commands first, in the order a user meets them; then the object commands.
 commands! {
+    Run => run,
+    Create => create,
+    Start => start,
+    Ps => ps,
+    Rm => rm,
+    Import => import,
     Init => init,
+    Commit => commit,
+    Diff => diff,
     Images => images,
     Tag => tag,
     Rmi => rmi,
     Inspect => inspect,
     History => history,
+    #[command(hide = true)]
+    Monitor => monitor,
     CatFile => cat_file,
     CommitTree => commit_tree,
     HashObject => hash_object,

@@ -71,6 +71,17 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// End with `status`, unless the error is one that says more: a container's command that can't be started.
+    pub fn or_status(self, status: u8) -> Self {
+        let status = match self.what.downcast_ref() {
+            Some(porcelain::Error::Command { missing, .. }) => 126 + u8::from(*missing),
+            _ => status,
+        };
+        self.status(status)
+    }
+}
+
 impl From<plumbing::Error> for Failure {
     fn from(error: plumbing::Error) -> Self {
         let hint = hint_for(&error);
@@ -86,7 +97,10 @@ impl From<porcelain::Error> for Failure {
     fn from(error: porcelain::Error) -> Self {
         match error {
             porcelain::Error::Store(error) => error.into(),
-            error => Self { what: Box::new(error), ..Self::new(String::new()) },
+            error => {
+                let hint = hint_for_porcelain(&error);
+                Self { what: Box::new(error), hint, ..Self::new(String::new()) }
+            }
         }
     }
 }
@@ -112,6 +126,21 @@ fn hint_for(error: &plumbing::Error) -> Option<String> {
             "the filesystem is full: make room and run the command again; nothing was changed".into()
         }
         E::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => "run it as root".into(),
+        _ => return None,
+    })
+}
+
+/// What the user can do about an error of containers and images.
+fn hint_for_porcelain(error: &porcelain::Error) -> Option<String> {
+    use porcelain::Error as E;
+    Some(match error {
+        E::NotFound { what: "container", .. } => "`rd ps -a` lists containers".into(),
+        E::Ambiguous { .. } => "give more of the id".into(),
+        E::InUse { what: "container name", .. } => "`rd rm NAME` removes a container".into(),
+        E::InUse { what: "container", name, .. } => format!("`rd rm -f {name}` kills and removes it"),
+        E::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            "the filesystem is full: make room and run the command again".into()
+        }
         _ => return None,
     })
 }

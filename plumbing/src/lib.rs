@@ -13,12 +13,14 @@ pub mod digest;
 pub mod disk;
 pub mod error;
 pub mod image_name;
+pub mod import;
 pub mod layer;
 pub mod mount_image;
 pub mod revision;
 pub mod root;
 pub mod stat_cache;
 pub mod store;
+pub mod write_tree;
 
 pub use error::{Error, Result};
 pub use gix;

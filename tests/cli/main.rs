@@ -3,6 +3,7 @@
 mod cat_file;
 mod commit_tree;
 mod hash_object;
+mod diff;
 mod history;
 mod images;
 mod init;
