@@ -2,8 +2,8 @@
 
 mod cat_file;
 mod commit_tree;
-mod hash_object;
 mod diff;
+mod hash_object;
 mod history;
 mod images;
 mod init;
