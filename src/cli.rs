@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use plumbing::Store;
+use porcelain::container::Containers;
 
 use crate::commands;
 use crate::report::Failure;
@@ -49,7 +50,20 @@ impl Globals {
         if !nix::unistd::geteuid().is_root() {
             return Err(Failure::new("rd needs root for now").hint("run it with sudo"));
         }
-        Ok(Store::open_or_create(self.store_dir())?)
+        let store = Store::open_or_create(self.store_dir())?;
+        self.clear_up(&store);
+        Ok(store)
+    }
+
+    /// Finish or undo what a killed command or container left behind. That it can't be done is no reason not to do
+    /// what was asked for.
+    fn clear_up(&self, store: &Store) {
+        let cleared = Containers::open(store.dir()).and_then(|containers| containers.reconcile());
+        match cleared {
+            Ok(ids) if self.debug => ids.iter().for_each(|id| eprintln!("debug: cleared up after container {id}")),
+            Ok(_) => {}
+            Err(error) => eprintln!("warning: can't clear up after a killed container: {}", error.chain().join(": ")),
+        }
     }
 }
 
@@ -85,6 +99,7 @@ macro_rules! commands {
 commands! {
     Init => init,
     Diff => diff,
+    Commit => commit,
     Images => images,
     Tag => tag,
     Rmi => rmi,

@@ -47,7 +47,10 @@ impl From<porcelain::Error> for Failure {
     fn from(error: porcelain::Error) -> Self {
         match error {
             porcelain::Error::Store(error) => error.into(),
-            error => Self { what: Box::new(error), hint: None, status: FAILED },
+            error => {
+                let hint = hint_for_container(&error);
+                Self { what: Box::new(error), hint, status: FAILED }
+            }
         }
     }
 }
@@ -77,6 +80,18 @@ fn hint_for(error: &plumbing::Error) -> Option<String> {
 /// Whether the reader of our output has gone, which is no reason to say anything.
 fn is_broken_pipe(failure: &Failure) -> bool {
     failure.what.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// What the user can do about an error of a container.
+fn hint_for_container(error: &porcelain::Error) -> Option<String> {
+    use porcelain::Error as E;
+    Some(match error {
+        E::NotFound { what: "container", .. } => "`rd ps -a` lists containers".into(),
+        E::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            "the filesystem is full: make room and run the command again".into()
+        }
+        _ => return None,
+    })
 }
 
 /// Print the failure on stderr; the exit status to end with.

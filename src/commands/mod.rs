@@ -1,6 +1,7 @@
 //! The commands, one file each: `struct Args`, whose comment is the help, and `fn run`.
 
 pub mod diff;
+pub mod commit;
 pub mod history;
 pub mod images;
 pub mod init;
