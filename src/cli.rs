@@ -99,6 +99,7 @@ macro_rules! commands {
 commands! {
     Init => init,
     Diff => diff,
+    Log => log,
     Commit => commit,
     Images => images,
     Tag => tag,
