@@ -13,6 +13,7 @@ pub mod diff;
 pub mod digest;
 pub mod disk;
 pub mod error;
+pub mod history;
 pub mod image_name;
 pub mod import;
 pub mod layer;
