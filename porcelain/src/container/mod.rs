@@ -8,6 +8,7 @@ mod cgroup;
 pub mod changes;
 pub mod commit;
 pub mod config;
+pub mod describe;
 mod etc;
 mod exec;
 mod folder;
