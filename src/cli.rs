@@ -104,6 +104,7 @@ commands! {
     Rm => rm,
     Init => init,
     Commit => commit,
+    Diff => diff,
     Images => images,
     Tag => tag,
     Rmi => rmi,

@@ -6,6 +6,9 @@ use std::process::ExitCode;
 /// Exit status of a command that failed.
 pub const FAILED: u8 = 2;
 
+/// Exit status that SIGPIPE would have given.
+const SIGPIPE: u8 = 141;
+
 /// A failed command: what failed, the causes, at most one hint, and the exit status.
 #[derive(Debug)]
 pub struct Failure {
@@ -100,8 +103,16 @@ fn hint_for_porcelain(error: &porcelain::Error) -> Option<String> {
     })
 }
 
+/// Whether the reader of our output has gone, which is no reason to say anything.
+fn is_broken_pipe(failure: &Failure) -> bool {
+    failure.what.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
 /// Print the failure on stderr; the exit status to end with.
 pub fn print(failure: &Failure) -> ExitCode {
+    if is_broken_pipe(failure) {
+        return ExitCode::from(SIGPIPE);
+    }
     eprintln!("error: {}", crate::output::printable(&failure.what.to_string()));
     let mut source = failure.what.source();
     while let Some(cause) = source {

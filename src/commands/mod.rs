@@ -2,6 +2,7 @@
 
 pub mod commit;
 pub mod create;
+pub mod diff;
 pub mod history;
 pub mod images;
 pub mod init;
