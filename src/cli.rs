@@ -67,7 +67,8 @@ impl Globals {
     }
 }
 
-fn default_store_dir() -> PathBuf {
+/// Where the store is where nobody says otherwise.
+pub fn default_store_dir() -> PathBuf {
     if nix::unistd::geteuid().is_root() {
         return PathBuf::from("/var/lib/rd");
     }
@@ -110,6 +111,9 @@ commands! {
     Rmi => rmi,
     Inspect => inspect,
     History => history,
+    Info => info,
+    Version => version,
+    Completion => completion,
     #[command(hide = true)]
     Monitor => monitor,
 }

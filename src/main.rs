@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod completion;
 mod output;
 mod report;
 
@@ -11,6 +12,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     output::die_quietly_on_a_broken_pipe();
+    completion::answer();
     let cli = cli::Cli::parse();
     output::set_color(cli.globals.color);
     match cli.run() {

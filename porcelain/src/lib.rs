@@ -5,6 +5,7 @@
 pub mod container;
 mod error;
 pub mod image;
+pub mod info;
 pub mod rootfs;
 mod sys;
 

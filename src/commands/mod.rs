@@ -1,10 +1,12 @@
 //! The commands, one file each: `struct Args`, whose comment is the help, and `fn run`.
 
 pub mod commit;
+pub mod completion;
 pub mod create;
 pub mod diff;
 pub mod history;
 pub mod images;
+pub mod info;
 pub mod init;
 pub mod inspect;
 pub mod monitor;
@@ -14,3 +16,4 @@ pub mod rmi;
 pub mod run;
 pub mod start;
 pub mod tag;
+pub mod version;
