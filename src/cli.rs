@@ -15,7 +15,7 @@ use crate::report::Failure;
 /// Exit status: 0 done or yes; 1 the answer is no; 2 failed or wrong usage. `rd run` and `rd start -a` end with the
 /// command's own status, 125 where rd failed, 126 where the command can't be invoked, 127 where it isn't found.
 #[derive(Parser)]
-#[command(name = "rd", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = "rd", version, disable_help_subcommand = true, max_term_width = 120)]
 pub struct Cli {
     #[command(flatten)]
     pub globals: Globals,
@@ -25,10 +25,15 @@ pub struct Cli {
 
 /// Flags that every command takes.
 #[derive(Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Globals {
     /// The store's folder [default: /var/lib/rd, without root $XDG_DATA_HOME/rd]
     #[arg(long, global = true, env = "RD_ROOT", value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// The git repository that object commands work on, a store or any other of the SHA-256 format [default: $GIT_DIR,
+    /// else the store]
+    #[arg(long, value_name = "DIR")]
+    pub git_dir: Option<PathBuf>,
     /// Say what is done on stderr
     #[arg(long, global = true)]
     pub debug: bool,
@@ -69,6 +74,24 @@ impl Globals {
 
 /// Where the store is where nobody says otherwise.
 pub fn default_store_dir() -> PathBuf {
+impl Globals {
+    /// The repository that an object command works on: `--git-dir`, `--root`, `GIT_DIR`, or the store.
+    pub fn repository(&self) -> Result<Store, Failure> {
+        match self.git_dir_given() {
+            Some(dir) => Ok(Store::open_git(dir).map_err(crate::git::no_repository)?),
+            None => self.store(),
+        }
+    }
+
+    /// The git folder that was asked for rather than a store; a flag goes before a variable.
+    fn git_dir_given(&self) -> Option<PathBuf> {
+        let root_is_a_flag = self.root.is_some() && self.root != std::env::var_os("RD_ROOT").map(PathBuf::from);
+        let variable = || std::env::var_os("GIT_DIR").filter(|dir| !dir.is_empty() && !root_is_a_flag);
+        self.git_dir.clone().or_else(|| variable().map(PathBuf::from))
+    }
+}
+
+fn default_store_dir() -> PathBuf {
     if nix::unistd::geteuid().is_root() {
         return PathBuf::from("/var/lib/rd");
     }
@@ -103,6 +126,7 @@ commands! {
     Start => start,
     Ps => ps,
     Rm => rm,
+    Import => import,
     Init => init,
     Commit => commit,
     Diff => diff,
@@ -116,4 +140,12 @@ commands! {
     Completion => completion,
     #[command(hide = true)]
     Monitor => monitor,
+    CatFile => cat_file,
+    CommitTree => commit_tree,
+    HashObject => hash_object,
+    LsTree => ls_tree,
+    Mktree => mktree,
+    RevParse => rev_parse,
+    ShowRef => show_ref,
+    UpdateRef => update_ref,
 }

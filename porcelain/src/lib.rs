@@ -2,6 +2,8 @@
 //!
 //! The library prints nothing and never exits: results and errors are values, and the words are the binary's.
 
+#![warn(missing_docs)]
+
 pub mod container;
 mod error;
 pub mod image;

@@ -1,19 +1,28 @@
 //! The commands, one file each: `struct Args`, whose comment is the help, and `fn run`.
 
+pub mod cat_file;
 pub mod commit;
 pub mod completion;
+pub mod commit_tree;
 pub mod create;
 pub mod diff;
+pub mod hash_object;
 pub mod history;
 pub mod images;
 pub mod info;
+pub mod import;
 pub mod init;
 pub mod inspect;
+pub mod ls_tree;
+pub mod mktree;
 pub mod monitor;
 pub mod ps;
+pub mod rev_parse;
 pub mod rm;
 pub mod rmi;
 pub mod run;
+pub mod show_ref;
 pub mod start;
 pub mod tag;
 pub mod version;
+pub mod update_ref;
