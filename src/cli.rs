@@ -72,8 +72,6 @@ impl Globals {
     }
 }
 
-/// Where the store is where nobody says otherwise.
-pub fn default_store_dir() -> PathBuf {
 impl Globals {
     /// The repository that an object command works on: `--git-dir`, `--root`, `GIT_DIR`, or the store.
     pub fn repository(&self) -> Result<Store, Failure> {
@@ -91,7 +89,8 @@ impl Globals {
     }
 }
 
-fn default_store_dir() -> PathBuf {
+/// Where the store is where nobody says otherwise.
+pub fn default_store_dir() -> PathBuf {
     if nix::unistd::geteuid().is_root() {
         return PathBuf::from("/var/lib/rd");
     }

@@ -197,7 +197,13 @@ fn every_command_has_one_file_and_its_own_tests() {
 
 /// What `rd ARGS --help` prints.
 fn help(args: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_rd")).args(args).arg("--help").env_clear().output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_rd"))
+        .args(args)
+        .arg("--help")
+        .env_clear()
+        .env("COLUMNS", "120")
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{args:?}: {output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()

@@ -2,15 +2,15 @@
 
 pub mod cat_file;
 pub mod commit;
-pub mod completion;
 pub mod commit_tree;
+pub mod completion;
 pub mod create;
 pub mod diff;
 pub mod hash_object;
 pub mod history;
 pub mod images;
-pub mod info;
 pub mod import;
+pub mod info;
 pub mod init;
 pub mod inspect;
 pub mod ls_tree;
@@ -24,5 +24,5 @@ pub mod run;
 pub mod show_ref;
 pub mod start;
 pub mod tag;
-pub mod version;
 pub mod update_ref;
+pub mod version;
