@@ -2,10 +2,12 @@
 
 mod cat_file;
 mod commit_tree;
+mod completion;
 mod diff;
 mod hash_object;
 mod history;
 mod images;
+mod info;
 mod init;
 mod inspect;
 mod judge;
@@ -17,3 +19,4 @@ mod sandbox;
 mod show_ref;
 mod tag;
 mod update_ref;
+mod version;

@@ -3,7 +3,7 @@
 use plumbing::Id;
 use plumbing::store::refs::Expect;
 
-use crate::sandbox::{Change, Sandbox};
+use crate::sandbox::{Change, Sandbox, wait_for};
 
 /// A commit that follows `parent`.
 fn child(sandbox: &Sandbox, parent: Id, text: &str) -> Id {
@@ -92,4 +92,20 @@ fn the_same_name_twice_is_removed_once() {
     sandbox.fails(2, ["rmi", "a", "a"]);
     assert_eq!(sandbox.ok(["images", "-q"]), "");
     sandbox.fails(2, ["rmi"]);
+}
+
+#[test]
+fn force_spares_the_image_of_a_running_container() {
+    let sandbox = Sandbox::new();
+    sandbox.busybox("busybox");
+    let run = sandbox.spawn(["run", "--rm", "--name", "web", "busybox", "sleep", "1000"]);
+    wait_for(|| (!sandbox.ok(["ps", "-q"]).is_empty()).then_some(()));
+    for force in [&["rmi"][..], &["rmi", "-f"]] {
+        let stderr = sandbox.fails(2, [force, &["busybox"]].concat());
+        let start = "error: image 'busybox' is in use: the running container 'web' was made from it\n";
+        assert!(stderr.starts_with(start), "{stderr}");
+    }
+    sandbox.ok(["rm", "-f", "web"]);
+    drop(run);
+    sandbox.ok(["rmi", "busybox"]);
 }

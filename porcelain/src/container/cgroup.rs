@@ -47,6 +47,20 @@ pub(super) fn hierarchies() -> Result<Vec<Hierarchy>> {
     Ok(parse_mountinfo(&text))
 }
 
+/// Which version of cgroups this host has: `1`, `2`, `hybrid` where controllers are bound to version 1 beside version 2,
+/// or `none`.
+pub fn version() -> &'static str {
+    let hierarchies = hierarchies().unwrap_or_default();
+    let old = hierarchies.iter().any(Hierarchy::has_controllers);
+    let new = hierarchies.iter().any(|hierarchy| hierarchy.unified);
+    match (old, new) {
+        (true, true) => "hybrid",
+        (true, false) => "1",
+        (false, true) => "2",
+        (false, false) => "none",
+    }
+}
+
 fn parse_mountinfo(text: &str) -> Vec<Hierarchy> {
     let mut hierarchies: Vec<Hierarchy> = Vec::new();
     for line in text.lines() {

@@ -1,6 +1,5 @@
 //! Images: commits that have a name below `refs/images/`, and what docker's commands say of them.
 
-pub mod config;
 pub mod describe;
 pub mod facts;
 pub mod filter;
@@ -12,6 +11,7 @@ pub mod size;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 
+use plumbing::config::ImageConfig;
 use plumbing::store::refs::{Expect, IMAGES};
 use plumbing::{Id, ImageName, Store};
 
@@ -87,6 +87,11 @@ pub fn tag(store: &Store, id: Id, name: &ImageName, source: &str) -> Result<()> 
 pub fn names(store: &Store) -> Result<Vec<(ImageName, Id)>> {
     let refs = store.list_refs(IMAGES)?;
     Ok(refs.into_iter().filter_map(|(name, id)| Some((ImageName::from_ref(&name)?, id))).collect())
+}
+
+/// The configuration of the commit `id`.
+pub fn config(store: &Store, id: &Id) -> Result<ImageConfig> {
+    Ok(ImageConfig::parse(&store.read_blob(&store.read_commit(id)?.state.config)?)?)
 }
 
 /// All commits that can be reached from `tips`, these included.
