@@ -1,6 +1,9 @@
 //! What commands print: colours, quoting, tables, ages, templates.
 
 pub mod age;
+pub mod changes;
+pub mod quote;
+pub mod screen;
 pub mod size;
 pub mod table;
 pub mod template;
