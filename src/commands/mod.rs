@@ -11,6 +11,7 @@ pub mod images;
 pub mod import;
 pub mod init;
 pub mod inspect;
+pub mod log;
 pub mod ls_tree;
 pub mod mktree;
 pub mod monitor;
