@@ -3,6 +3,7 @@
 mod cat_file;
 mod commit_tree;
 mod completion;
+mod container;
 mod diff;
 mod hash_object;
 mod history;

@@ -9,6 +9,7 @@ pub mod changes;
 pub mod commit;
 pub mod config;
 pub mod describe;
+mod devices;
 mod etc;
 mod exec;
 mod folder;
