@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use plumbing::Store;
+use porcelain::container::Containers;
 
 use crate::commands;
 use crate::report::Failure;
@@ -14,7 +15,7 @@ use crate::report::Failure;
 /// Exit status: 0 done or yes; 1 the answer is no; 2 failed or wrong usage. `rd run` and `rd start -a` end with the
 /// command's own status, 125 where rd failed, 126 where the command can't be invoked, 127 where it isn't found.
 #[derive(Parser)]
-#[command(name = "rd", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = "rd", version, disable_help_subcommand = true, max_term_width = 120)]
 pub struct Cli {
     #[command(flatten)]
     pub globals: Globals,
@@ -24,10 +25,15 @@ pub struct Cli {
 
 /// Flags that every command takes.
 #[derive(Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Globals {
     /// The store's folder [default: /var/lib/rd, without root $XDG_DATA_HOME/rd]
     #[arg(long, global = true, env = "RD_ROOT", value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// The git repository that object commands work on, a store or any other of the SHA-256 format [default: $GIT_DIR,
+    /// else the store]
+    #[arg(long, value_name = "DIR")]
+    pub git_dir: Option<PathBuf>,
     /// Say what is done on stderr
     #[arg(long, global = true)]
     pub debug: bool,
@@ -49,17 +55,62 @@ impl Globals {
         if !nix::unistd::geteuid().is_root() {
             return Err(Failure::new("rd needs root for now").hint("run it with sudo"));
         }
-        Ok(Store::open_or_create(self.store_dir())?)
+        let store = Store::open_or_create(self.store_dir())?;
+        self.clear_up(&store);
+        Ok(store)
+    }
+
+    /// Finish or undo what a killed command or container left behind. That it can't be done is no reason not to do
+    /// what was asked for.
+    fn clear_up(&self, store: &Store) {
+        let cleared = Containers::open(store.dir()).and_then(|containers| containers.reconcile());
+        match cleared {
+            Ok(ids) if self.debug => ids.iter().for_each(|id| eprintln!("debug: cleared up after container {id}")),
+            Ok(_) => {}
+            Err(error) => eprintln!("warning: can't clear up after a killed container: {}", error.chain().join(": ")),
+        }
     }
 }
 
-fn default_store_dir() -> PathBuf {
+impl Globals {
+    /// The repository that an object command works on: `--git-dir`, `--root`, `GIT_DIR`, or the store.
+    pub fn repository(&self) -> Result<Store, Failure> {
+        match self.git_dir_given() {
+            Some(dir) => Ok(Store::open_git(dir).map_err(crate::git::no_repository)?),
+            None => self.store(),
+        }
+    }
+
+    /// The git folder that was asked for rather than a store; a flag goes before a variable.
+    fn git_dir_given(&self) -> Option<PathBuf> {
+        let root_is_a_flag = self.root.is_some() && self.root != std::env::var_os("RD_ROOT").map(PathBuf::from);
+        let variable = || std::env::var_os("GIT_DIR").filter(|dir| !dir.is_empty() && !root_is_a_flag);
+        self.git_dir.clone().or_else(|| variable().map(PathBuf::from))
+    }
+}
+
+/// Where the store is where nobody says otherwise.
+pub fn default_store_dir() -> PathBuf {
     if nix::unistd::geteuid().is_root() {
         return PathBuf::from("/var/lib/rd");
     }
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
     let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(home);
     data.unwrap_or_else(|| PathBuf::from("/var/lib")).join("rd")
+}
+
+/// Say what is wrong with the command line, or print the help; the exit status, which for the object commands is git's.
+pub fn misused(error: &clap::Error) -> ExitCode {
+    // A reader that has gone needs no help.
+    let _ = error.print();
+    let matches = Cli::command().ignore_errors(true).try_get_matches();
+    let command = matches.ok().and_then(|matches| matches.subcommand_name().map(str::to_owned));
+    let is_object_command = command.is_some_and(|name| crate::git::COMMANDS.contains(&name.as_str()));
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if is_object_command => ExitCode::from(crate::report::USAGE),
+        _ => ExitCode::from(crate::report::FAILED),
+    }
 }
 
 /// Declares the commands once: variant, module of the same name in `commands`.
@@ -88,7 +139,27 @@ commands! {
     Start => start,
     Ps => ps,
     Rm => rm,
+    Import => import,
     Init => init,
+    Diff => diff,
+    Log => log,
+    Commit => commit,
+    Images => images,
+    Tag => tag,
+    Rmi => rmi,
+    Inspect => inspect,
+    History => history,
+    Info => info,
+    Version => version,
+    Completion => completion,
     #[command(hide = true)]
     Monitor => monitor,
+    CatFile => cat_file,
+    CommitTree => commit_tree,
+    HashObject => hash_object,
+    LsTree => ls_tree,
+    Mktree => mktree,
+    RevParse => rev_parse,
+    ShowRef => show_ref,
+    UpdateRef => update_ref,
 }

@@ -123,7 +123,6 @@ impl Made {
 /// Make the container that the options ask for.
 pub fn make(options: &Options, auto_remove: bool, store: &Store) -> Result<Made, Failure> {
     let containers = Containers::open(store.dir())?;
-    containers.reconcile()?;
     let base = find_image(store, &options.words[0])?;
     let config = options.config(&containers, base, auto_remove)?;
     let lower = lower(store, &base)?;

@@ -72,7 +72,6 @@ const LISTING: Listing = Listing {
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let store = globals.store()?;
     let containers = Containers::open(store.dir())?;
-    containers.reconcile()?;
     let filters = args.filter.iter().map(|filter| Filter::parse(filter)).collect::<Result<Vec<_>, _>>()?;
     let with_status = filters.iter().any(|filter| matches!(filter, Filter::Status(_) | Filter::Exited(_)));
     let last = if args.latest { Some(1) } else { args.last };

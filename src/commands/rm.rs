@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use plumbing::Store;
 use porcelain::container::Containers;
 
 use crate::cli::Globals;
@@ -26,10 +25,9 @@ pub struct Args {
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let store = globals.store()?;
     let containers = Containers::open(store.dir())?;
-    containers.reconcile()?;
     let mut code = ExitCode::SUCCESS;
     for name in &args.containers {
-        match remove(&store, &containers, name, args.force) {
+        match remove(&containers, name, args.force) {
             Ok(()) => println!("{name}"),
             Err(porcelain::Error::NotFound { .. }) if args.force => {}
             Err(error) => code = report::print(&error.into()),
@@ -38,7 +36,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     Ok(code)
 }
 
-fn remove(store: &Store, containers: &Containers, name: &str, force: bool) -> porcelain::Result<()> {
+fn remove(containers: &Containers, name: &str, force: bool) -> porcelain::Result<()> {
     let container = containers.find(name)?;
-    containers.remove_from_store(store, &container, force)
+    containers.remove(&container, force)
 }

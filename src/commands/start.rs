@@ -36,7 +36,6 @@ fn start(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let attach = args.attach || args.interactive;
     let store = globals.store()?;
     let containers = Containers::open(store.dir())?;
-    containers.reconcile()?;
     if attach {
         let [name] = args.containers.as_slice() else {
             return Err(Failure::new("only one container can be attached at a time"));
@@ -57,7 +56,7 @@ fn start(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
 /// Start a container, attached (with its input or without) or not.
 fn start_one(store: &Store, containers: &Containers, name: &str, attach: Option<bool>) -> Result<Attached, Failure> {
     let container = containers.find(name)?;
-    let base = container.base()?;
+    let base = container.config.base()?;
     let io = match attach {
         Some(interactive) => {
             check_terminal(interactive && container.config.open_stdin, container.config.tty)?;

@@ -1,6 +1,10 @@
 //! What commands print: colours, quoting, tables, ages, templates.
 
 pub mod age;
+pub mod changes;
+pub mod commits;
+pub mod quote;
+pub mod screen;
 pub mod size;
 pub mod table;
 pub mod template;
@@ -34,7 +38,7 @@ pub fn set_color(color: Color) {
 pub fn die_quietly_on_a_broken_pipe() {
     let previous = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        let message = info.payload_as_str().unwrap_or_default();
+        let message = info.payload().downcast_ref::<String>().map_or("", String::as_str);
         if message.starts_with("failed printing to std") && message.contains("Broken pipe") {
             std::process::exit(141);
         }
@@ -60,4 +64,12 @@ pub fn emit(text: &str) {
     }
     let lines: Vec<_> = text.split('\t').map(printable).collect();
     anstream::print!("{}", lines.join("\t"));
+}
+
+/// How many digits of an id people see.
+pub const SHORT: usize = 12;
+
+/// The beginning of an id that people see.
+pub fn short(id: &str) -> &str {
+    id.get(..SHORT).unwrap_or(id)
 }

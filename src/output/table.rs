@@ -35,6 +35,15 @@ pub struct Style<'a> {
 pub type Row = Map<String, Value>;
 
 impl Listing {
+    /// The fields that rows need for `style`: those of the default table where it is asked for, else all.
+    pub fn fields(&self, style: &Style<'_>) -> Vec<&'static str> {
+        match style.format.map(str::trim) {
+            None | Some("" | "table") if style.quiet => vec![self.quiet],
+            None | Some("" | "table") => self.columns.to_vec(),
+            Some(_) => self.headers.iter().map(|(field, _)| *field).collect(),
+        }
+    }
+
     /// Render `rows`, with a line end after each.
     pub fn render(&self, style: &Style<'_>, rows: &[Row]) -> Result<String, Failure> {
         match style.format.map(str::trim) {
@@ -122,7 +131,7 @@ pub fn unescape(format: &str) -> String {
 pub fn align(text: &str) -> String {
     let mut writer = tabwriter::TabWriter::new(Vec::new()).minwidth(MIN_WIDTH).padding(PADDING);
     writer.write_all(text.as_bytes()).expect("because writing to memory can't fail");
-    let bytes = writer.into_inner().ok().expect("because writing to memory can't fail");
+    let bytes = writer.into_inner().expect("because writing to memory can't fail");
     String::from_utf8(bytes).expect("because text with spaces added is text")
 }
 

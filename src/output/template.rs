@@ -165,7 +165,7 @@ fn with_functions(origins: &Origins) -> gotmpl::Template {
         })
         .func("split", |args| {
             let (text, separator) = (text_of(args, 0), text_of(args, 1));
-            Ok(Value::List(text.split(&separator).map(|part| string(part)).collect()))
+            Ok(Value::List(text.split(&separator).map(string).collect()))
         })
         .func("join", |args| match args {
             [Value::List(parts), Value::String(separator)] => {

@@ -19,12 +19,15 @@ pub(super) enum Item<'a> {
     Leaf(Leaf),
 }
 
+/// The entries of a folder, sorted by name.
+pub(super) type Items<'a> = Vec<(BString, Item<'a>)>;
+
 /// A folder that was read.
 pub(super) struct Listing<'a> {
     /// The folder itself.
     pub own: Entry,
-    /// Its entries, sorted by name.
-    pub items: Vec<(BString, Item<'a>)>,
+    /// What is in it.
+    pub items: Items<'a>,
 }
 
 impl<'a> FolderRef<'a> {

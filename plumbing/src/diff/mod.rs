@@ -8,6 +8,7 @@ pub mod config;
 mod links;
 mod listing;
 pub mod paths;
+mod state;
 pub mod text;
 mod walk;
 
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use gix::bstr::BString;
 
 pub use paths::Paths;
+pub use state::{Difference, compare_states};
 
 use crate::root::{Attrs, Kind, Leaf, Root, RootIds, Time};
 use crate::{Result, Store};

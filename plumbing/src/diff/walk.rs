@@ -4,7 +4,7 @@ use gix::bstr::{BStr, BString, ByteSlice};
 use itertools::EitherOrBoth::{Both, Left, Right};
 use itertools::Itertools;
 
-use super::listing::{FolderRef, Item, Listing};
+use super::listing::{FolderRef, Item, Items, Listing};
 use super::{Change, Entry, Options, Side};
 use crate::root::join_path;
 use crate::{Result, Store};
@@ -63,7 +63,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// The entry, and what is in it if it is a folder.
-    fn open(&self, item: Option<Item<'a>>) -> Result<(Option<Entry>, Vec<(BString, Item<'a>)>)> {
+    fn open(&self, item: Option<Item<'a>>) -> Result<(Option<Entry>, Items<'a>)> {
         Ok(match item {
             None => (None, Vec::new()),
             Some(Item::Leaf(leaf)) => (Some(Entry::leaf(leaf)), Vec::new()),
@@ -74,7 +74,7 @@ impl<'a> Walk<'a, '_> {
         })
     }
 
-    fn join(&mut self, folder: &BStr, before: Vec<(BString, Item<'a>)>, after: Vec<(BString, Item<'a>)>) {
+    fn join(&mut self, folder: &BStr, before: Items<'a>, after: Items<'a>) {
         for pair in before.into_iter().merge_join_by(after, |a, b| a.0.cmp(&b.0)) {
             let (name, before, after) = match pair {
                 Both((name, before), (_, after)) => (name, Some(before), Some(after)),

@@ -26,7 +26,7 @@ use gix::bstr::{BStr, BString, ByteSlice};
 
 pub use name::{candidates_of_prefix, prefix_of};
 pub use path::{Found, find};
-pub use range::{Range, range, range_with};
+pub use range::{Range, range, range_with, sides};
 pub use suffix::Spelling;
 pub use suggest::similar;
 
@@ -56,13 +56,16 @@ pub enum Prefer {
     Images,
 }
 
+/// Maps what is no ref's name (the beginning of a container's id) to the full names of the refs that it may stand for.
+pub type Aliases<'a> = &'a dyn Fn(&str) -> Vec<String>;
+
 /// How names are looked up, beyond what the store's refs say.
 #[derive(Clone, Copy, Default)]
 pub struct Lookup<'a> {
     /// Which of a container and an image of the same name is meant.
     pub prefer: Prefer,
     /// The full names of the refs that a name stands for where it is none itself: the ids of containers.
-    pub aliases: Option<&'a dyn Fn(&str) -> Vec<String>>,
+    pub aliases: Option<Aliases<'a>>,
 }
 
 /// Resolve `spelling`; `NotFound` where nothing has the name.

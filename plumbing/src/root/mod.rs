@@ -17,6 +17,8 @@ mod write;
 use std::collections::BTreeMap;
 
 use gix::bstr::{BString, ByteSlice};
+use gix::objs::WriteTo;
+use gix::objs::tree::{Entry, EntryKind};
 
 pub use hardlinks::Hardlinks;
 pub use lines::{EntryMeta, decode_folder, encode_folder, folder_total};
@@ -43,6 +45,18 @@ pub struct RootIds {
     pub times: Id,
 }
 
+impl RootIds {
+    /// The id that a git tree of the three would have: one name for all that a root is.
+    pub fn name(&self) -> Id {
+        let entry = |name: &str, oid| Entry { mode: EntryKind::Tree.into(), filename: name.into(), oid };
+        let entries = vec![entry("meta", self.meta), entry("rootfs", self.rootfs), entry("times", self.times)];
+        let mut data = Vec::new();
+        gix::objs::Tree { entries }.write_to(&mut data).expect("because a vector takes all that is written");
+        gix::objs::compute_hash(gix::hash::Kind::Sha256, gix::objs::Kind::Tree, &data)
+            .expect("because SHA-256 has no collision detection that could fail")
+    }
+}
+
 /// Mode bits, owner and extended attributes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Attrs {
@@ -66,6 +80,7 @@ pub struct Time {
 }
 
 /// What an entry is that is no folder.
+#[expect(missing_docs, reason = "because the variants' comments speak of their fields")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file: the id and size in bytes of its content.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use gix::bstr::{BStr, BString, ByteSlice};
 
-use super::{Attrs, Folder, Hardlinks, Leaf, RootIds, Time, read_folder, read_hardlinks, split_path};
-use crate::{Result, Store};
+use super::{Attrs, Folder, Hardlinks, Kind, Leaf, RootIds, Time, read_folder, read_hardlinks, split_path};
+use crate::{Id, Result, Store};
 
 /// A root that can be read and edited. Paths are relative to it, without `.`, `..` or empty components;
 /// the empty path is the top folder.
@@ -175,6 +175,20 @@ impl Root {
             dir.touch();
         }
         Ok(Some(dir))
+    }
+
+    /// Call `see` for the content of every file in the folders that were loaded or made.
+    pub fn see_loaded_contents(&self, see: &mut impl FnMut(&Id)) {
+        let mut dirs = vec![&self.top];
+        while let Some(dir) = dirs.pop() {
+            for slot in dir.entries.values() {
+                match slot {
+                    Slot::Loaded(Node::Dir(child)) => dirs.push(child),
+                    Slot::Loaded(Node::Leaf(Leaf { kind: Kind::File { id, .. }, .. })) => see(id),
+                    _ => {}
+                }
+            }
+        }
     }
 
     /// The entry at `path`, without following links.

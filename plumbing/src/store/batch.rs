@@ -18,6 +18,7 @@ const PACK_LIMIT: usize = 32 << 20;
 pub struct Batch<'s> {
     store: &'s Store,
     contents: Option<Arc<Contents>>,
+    hash_only: bool,
     objects: gix::OdbHandle,
     pack: Pack,
     written: HashSet<Id>,
@@ -26,10 +27,11 @@ pub struct Batch<'s> {
 }
 
 impl<'s> Batch<'s> {
-    pub(super) fn new(store: &'s Store) -> Self {
+    pub(super) fn new(store: &'s Store, hash_only: bool) -> Self {
         let mut objects = store.repo().objects.clone();
         objects.refresh_never();
-        Self { store, contents: None, objects, pack: Pack::new(), written: HashSet::new(), packs: Vec::new() }
+        let (pack, written) = (Pack::new(), HashSet::new());
+        Self { store, contents: None, hash_only, objects, pack, written, packs: Vec::new() }
     }
 
     /// The store that is written to.
@@ -42,17 +44,21 @@ impl<'s> Batch<'s> {
         if let Some(contents) = &self.contents {
             return Ok(contents.clone());
         }
-        let contents = Arc::new(Contents::create(&self.store.content_dir())?);
+        let contents = Arc::new(Contents::create(&self.store.content_dir(), self.hash_only)?);
         self.contents = Some(contents.clone());
         Ok(contents)
     }
 
     /// Add a git object, given its encoded bytes.
     pub fn write(&mut self, kind: Kind, data: &[u8]) -> Result<Id> {
-        use gix::objs::Exists;
+        use gix::objs::{Exists, Write};
         let id = gix::objs::compute_hash(gix::hash::Kind::Sha256, kind, data).map_err(Error::git("hash an object"))?;
         if self.written.contains(&id) || self.objects.exists(&id) {
             return Ok(id);
+        }
+        if self.store.is_ordinary() {
+            let written = self.store.repo().objects.write_buf(kind, data);
+            return written.map_err(Error::git(format!("write object {id}")));
         }
         self.pack.add(id, kind, data);
         self.written.insert(id);
@@ -68,6 +74,16 @@ impl<'s> Batch<'s> {
         let mut data = Vec::with_capacity(usize::try_from(object.size()).unwrap_or(0));
         object.write_to(&mut data).map_err(Error::io("encode", "object"))?;
         self.write(object.kind(), &data)
+    }
+
+    /// Add the bytes of a file of exactly `size` bytes: a content, or a blob in a repository that has none.
+    pub fn write_content(&mut self, size: u64, reader: &mut dyn std::io::Read) -> Result<Id> {
+        if !self.store.is_ordinary() {
+            return self.contents()?.copy(size, reader);
+        }
+        use gix::objs::Write;
+        let written = self.store.repo().objects.write_stream(Kind::Blob, size, reader);
+        written.map_err(Error::git("write a blob"))
     }
 
     /// Add a small blob to the object database: metadata, a symlink's target, a configuration.

@@ -4,17 +4,25 @@
 //! [`Contents::publish`] syncs and renames. A name in `content/` can therefore be trusted, also after a power cut.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::fs::{AtFlags, Mode, OFlags};
+
+use super::staging::Staging;
 use super::sync;
 use crate::{Error, Id, Result};
 
 /// Up to so many new files are flushed one by one; beyond that the filesystem is flushed once.
 const FEW: usize = 32;
+
+/// Runs of zeros of this length, at a multiple of it, become holes.
+const HOLE: usize = 64 * 1024;
 
 /// `ab/cdef…`: where the content `id` lies below the content folder.
 pub fn content_path(id: &Id) -> PathBuf {
@@ -31,9 +39,17 @@ pub fn content_hasher(size: u64) -> gix::hash::Hasher {
 
 /// The id of a content that is in memory.
 pub fn hash_content(bytes: &[u8]) -> Id {
-    let mut hasher = content_hasher(bytes.len() as u64);
-    hasher.update(bytes);
+    hash_parts(&[bytes])
+}
+
+fn hash_parts(parts: &[&[u8]]) -> Id {
+    let mut hasher = content_hasher(size_of(parts));
+    parts.iter().for_each(|part| hasher.update(part));
     finish(hasher)
+}
+
+fn size_of(parts: &[&[u8]]) -> u64 {
+    parts.iter().map(|part| part.len() as u64).sum()
 }
 
 fn finish(hasher: gix::hash::Hasher) -> Id {
@@ -45,64 +61,59 @@ fn finish(hasher: gix::hash::Hasher) -> Id {
 /// Dropped without [`publish`](Self::publish), it removes what it staged.
 pub struct Contents {
     dir: PathBuf,
-    staging: tempfile::TempDir,
+    dir_fd: File,
+    staging: Staging,
     /// Contents written here and contents found in the store, with the staged file's number.
     known: Mutex<HashMap<Id, Option<u64>>>,
     next: AtomicU64,
+    /// Nothing is kept: contents only get their ids.
+    hash_only: bool,
 }
 
 impl Contents {
     /// Start staging contents for the store whose content folder is `dir`.
-    pub(super) fn create(dir: &Path) -> Result<Self> {
-        let staging =
-            tempfile::Builder::new().prefix("tmp-").tempdir_in(dir).map_err(Error::io("create a folder in", dir))?;
-        Ok(Self { dir: dir.to_owned(), staging, known: Mutex::default(), next: AtomicU64::new(0) })
+    pub(super) fn create(dir: &Path, hash_only: bool) -> Result<Self> {
+        let staging = Staging::create(dir)?;
+        let dir_fd = File::open(dir).map_err(Error::io("open", dir))?;
+        Ok(Self { dir: dir.to_owned(), dir_fd, staging, known: Mutex::default(), next: AtomicU64::new(0), hash_only })
     }
 
     /// Add a content that is in memory.
     pub fn put(&self, bytes: &[u8]) -> Result<Id> {
-        let id = hash_content(bytes);
-        if self.is_known(&id) {
+        self.put_parts(&[bytes])
+    }
+
+    /// Add a content that is in memory in several parts.
+    pub fn put_parts(&self, parts: &[&[u8]]) -> Result<Id> {
+        let id = hash_parts(parts);
+        if self.hash_only || self.is_known(&id) {
             return Ok(id);
         }
-        let (number, path) = self.next_file();
-        let mut file = create_file(&path)?;
-        file.write_all(bytes).map_err(Error::io("write", &path))?;
-        self.keep(id, number, &path)?;
+        let mut writer = Writer::create(self, size_of(parts))?;
+        parts.iter().try_for_each(|part| writer.write_bytes(part))?;
+        writer.keep(id)?;
         Ok(id)
     }
 
     /// Add a content of exactly `size` bytes from `reader`; a shorter stream is an error of kind `UnexpectedEof`.
     pub fn copy(&self, size: u64, reader: &mut dyn Read) -> Result<Id> {
-        let (number, path) = self.next_file();
-        let mut file = create_file(&path)?;
-        let mut hasher = content_hasher(size);
+        let mut writer = self.begin(size)?;
         let mut buffer = vec![0; 256 * 1024];
-        let mut left = size;
-        while left > 0 {
-            let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let got = match reader.read(&mut buffer[..want]) {
-                Ok(0) => return Err(Error::io("read the bytes of", &path)(std::io::ErrorKind::UnexpectedEof.into())),
-                Ok(got) => got,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Error::io("read the bytes of", &path)(error)),
-            };
-            hasher.update(&buffer[..got]);
-            file.write_all(&buffer[..got]).map_err(Error::io("write", &path))?;
-            left -= got as u64;
+        while writer.missing() > 0 {
+            let want = buffer.len().min(usize::try_from(writer.missing()).unwrap_or(usize::MAX));
+            match reader.read(&mut buffer[..want]) {
+                Ok(0) => return Err(writer.failed("read the bytes of", std::io::ErrorKind::UnexpectedEof.into())),
+                Ok(got) => writer.write(&buffer[..got])?,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(writer.failed("read the bytes of", error)),
+            }
         }
-        let id = finish(hasher);
-        if self.is_known(&id) {
-            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-        } else {
-            self.keep(id, number, &path)?;
-        }
-        Ok(id)
+        writer.finish()
     }
 
-    fn next_file(&self) -> (u64, PathBuf) {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        (number, self.staged(number))
+    /// Start to write a content of `size` bytes that comes piece by piece.
+    pub fn begin(&self, size: u64) -> Result<ContentWriter<'_>> {
+        Ok(ContentWriter { file: Writer::create(self, size)?, hasher: content_hasher(size) })
     }
 
     fn staged(&self, number: u64) -> PathBuf {
@@ -113,49 +124,35 @@ impl Contents {
         if self.lock().contains_key(id) {
             return true;
         }
-        let stored = self.dir.join(content_path(id)).exists();
+        let stored = rustix::fs::statat(&self.dir_fd, content_path(id), AtFlags::SYMLINK_NOFOLLOW).is_ok();
         if stored {
             self.lock().entry(*id).or_insert(None);
         }
         stored
     }
 
-    /// Remember a staged file; the loser of two equal contents at once is removed.
-    fn keep(&self, id: Id, number: u64, path: &Path) -> Result<()> {
-        let loser = {
-            let mut known = self.lock();
-            match known.entry(id) {
-                std::collections::hash_map::Entry::Occupied(_) => true,
-                std::collections::hash_map::Entry::Vacant(slot) => {
-                    slot.insert(Some(number));
-                    false
-                }
-            }
-        };
-        if loser {
-            std::fs::remove_file(path).map_err(Error::io("remove", path))?;
-        }
-        Ok(())
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Option<u64>>> {
         self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Flush the staged bytes and give them their names. The names are durable once the folders are
-    /// synced, which is returned to the caller as a list for [`sync_names`].
-    pub(super) fn publish(self) -> Result<Published> {
-        let known = std::mem::take(&mut *self.lock());
-        let staged: Vec<(Id, u64)> = known.iter().filter_map(|(id, n)| n.map(|n| (*id, n))).collect();
-        if staged.len() <= FEW {
-            for (_, number) in &staged {
-                sync::sync_file(&self.staged(*number))?;
-            }
-        } else {
-            sync::sync_filesystem(self.staging.path())?;
+    /// Flush the staged bytes, as [`publish`](Self::publish) does anyhow: worth calling while there is other work to do.
+    pub fn flush(&self) -> Result<()> {
+        let staged: Vec<u64> = self.lock().values().filter_map(|number| *number).collect();
+        if staged.len() > FEW {
+            return sync::sync_filesystem(self.staging.path());
         }
-        for (id, number) in &staged {
-            self.rename(id, &self.staged(*number))?;
+        staged.iter().try_for_each(|number| sync::sync_file(&self.staged(*number)))
+    }
+
+    /// Flush the staged bytes and give them their names. The names are durable once the folders are
+    /// synced, which [`Published::sync`] does.
+    pub(super) fn publish(self) -> Result<Published> {
+        self.flush()?;
+        let known = std::mem::take(&mut *self.lock());
+        for (id, number) in &known {
+            if let Some(number) = number {
+                self.rename(id, &self.staged(*number))?;
+            }
         }
         Ok(Published { dir: self.dir.clone(), ids: known.into_keys().collect() })
     }
@@ -170,6 +167,135 @@ impl Contents {
         let folder = to.parent().expect("because a content path has two components");
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         std::fs::rename(from, &to).map_err(Error::io("create", to))
+    }
+}
+
+/// A content that is written piece by piece. Dropped before [`finish`](Self::finish), it leaves nothing.
+pub struct ContentWriter<'c> {
+    file: Writer<'c>,
+    hasher: gix::hash::Hasher,
+}
+
+impl ContentWriter<'_> {
+    /// Add bytes. More than the size that was said are refused.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.len() as u64 > self.missing() {
+            return Err(self.failed("write more than announced to", std::io::ErrorKind::InvalidInput.into()));
+        }
+        self.hasher.update(bytes);
+        if self.file.contents.hash_only {
+            self.file.at += bytes.len() as u64;
+            return Ok(());
+        }
+        self.file.write(bytes)
+    }
+
+    /// Add `length` zeros, which take no room on disk.
+    pub fn hole(&mut self, length: u64) -> Result<()> {
+        const ZEROS: [u8; HOLE] = [0; HOLE];
+        if length > self.missing() {
+            return Err(self.failed("write more than announced to", std::io::ErrorKind::InvalidInput.into()));
+        }
+        let mut left = length;
+        while left > 0 {
+            let now = left.min(HOLE as u64);
+            self.hasher.update(&ZEROS[..now as usize]);
+            left -= now;
+        }
+        self.file.at += length;
+        Ok(())
+    }
+
+    /// The number of bytes still to come.
+    pub fn missing(&self) -> u64 {
+        self.file.size - self.file.at
+    }
+
+    /// Give the content its id. All bytes must have come.
+    pub fn finish(mut self) -> Result<Id> {
+        if self.missing() > 0 {
+            return Err(self.failed("write less than announced to", std::io::ErrorKind::UnexpectedEof.into()));
+        }
+        let hasher = std::mem::replace(&mut self.hasher, gix::hash::hasher(gix::hash::Kind::Sha256));
+        let id = finish(hasher);
+        if self.file.contents.hash_only || self.file.contents.is_known(&id) {
+            return Ok(id);
+        }
+        self.file.keep(id)?;
+        Ok(id)
+    }
+
+    fn failed(&self, verb: &'static str, error: std::io::Error) -> Error {
+        Error::io(verb, self.file.contents.staged(self.file.number))(error)
+    }
+}
+
+/// A staged file: readable by all, writable by nobody, as it will stay.
+struct Writer<'c> {
+    contents: &'c Contents,
+    file: File,
+    number: u64,
+    size: u64,
+    at: u64,
+    /// How far bytes were written: behind it is a hole.
+    end: u64,
+    kept: bool,
+}
+
+impl<'c> Writer<'c> {
+    fn create(contents: &'c Contents, size: u64) -> Result<Self> {
+        let number = contents.next.fetch_add(1, Ordering::Relaxed);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(contents.staging.folder(), number.to_string(), flags, Mode::from_raw_mode(0o444))
+            .map_err(|errno| Error::io("create", contents.staged(number))(errno.into()))?;
+        Ok(Self { contents, file: file.into(), number, size, at: 0, end: 0, kept: false })
+    }
+
+    /// Write bytes, leaving holes where long runs of them are zero.
+    fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let to_boundary = HOLE - (self.at % HOLE as u64) as usize;
+            let (now, rest) = bytes.split_at(bytes.len().min(to_boundary));
+            if now.len() == HOLE && now.iter().all(|byte| *byte == 0) {
+                self.at += HOLE as u64;
+            } else {
+                self.write_bytes(now)?;
+            }
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    fn write_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all_at(bytes, self.at).map_err(|error| self.failed("write", error))?;
+        self.at += bytes.len() as u64;
+        self.end = self.at;
+        Ok(())
+    }
+
+    fn failed(&self, verb: &'static str, error: std::io::Error) -> Error {
+        Error::io(verb, self.contents.staged(self.number))(error)
+    }
+
+    /// Remember the staged file; the loser of two equal contents at once is removed.
+    fn keep(mut self, id: Id) -> Result<()> {
+        if self.end < self.size {
+            self.file.set_len(self.size).map_err(|error| self.failed("write", error))?;
+        }
+        if let Entry::Vacant(slot) = self.contents.lock().entry(id) {
+            slot.insert(Some(self.number));
+            self.kept = true;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What can't be removed now goes with the staging folder.
+            let _ = std::fs::remove_file(self.contents.staged(self.number));
+        }
     }
 }
 
@@ -192,10 +318,4 @@ impl Published {
         folders.iter().try_for_each(|folder| sync::sync_folder(folder))?;
         if folders.is_empty() { Ok(()) } else { sync::sync_folder(&self.dir) }
     }
-}
-
-/// A staged file: readable by all, writable by nobody, as it will stay.
-fn create_file(path: &Path) -> Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o444).open(path).map_err(Error::io("create", path))
 }

@@ -3,6 +3,7 @@
 //! Libcontainer makes them; looking into them, killing, freezing and removing happen here, since that has to work
 //! after a crash, without libcontainer's state, and on hybrid hosts.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,20 @@ impl Hierarchy {
 pub(super) fn hierarchies() -> Result<Vec<Hierarchy>> {
     let text = fs::read_to_string("/proc/self/mountinfo").on("read", "/proc/self/mountinfo")?;
     Ok(parse_mountinfo(&text))
+}
+
+/// Which version of cgroups this host has: `1`, `2`, `hybrid` where controllers are bound to version 1 beside version 2,
+/// or `none`.
+pub fn version() -> &'static str {
+    let hierarchies = hierarchies().unwrap_or_default();
+    let old = hierarchies.iter().any(Hierarchy::has_controllers);
+    let new = hierarchies.iter().any(|hierarchy| hierarchy.unified);
+    match (old, new) {
+        (true, true) => "hybrid",
+        (true, false) => "1",
+        (false, true) => "2",
+        (false, false) => "none",
+    }
 }
 
 fn parse_mountinfo(text: &str) -> Vec<Hierarchy> {
@@ -145,6 +160,13 @@ impl Cgroup {
         self.folders.iter().try_for_each(|(_, folder)| remove_below(folder))
     }
 
+    /// The ids of all processes in the cgroups and below.
+    pub fn processes(&self) -> Result<BTreeSet<i32>> {
+        let mut all = BTreeSet::new();
+        self.folders.iter().try_for_each(|(_, folder)| collect_below(folder, &mut all))?;
+        Ok(all)
+    }
+
     /// Stops every process; they don't notice.
     pub fn freeze(&self) -> Result<()> {
         self.set_frozen(true)
@@ -197,6 +219,11 @@ fn is_frozen(folder: &Path, unified: bool) -> Result<bool> {
 /// What the kernel says of a cgroup that was removed meanwhile.
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error())
+}
+
+fn collect_below(folder: &Path, all: &mut BTreeSet<i32>) -> Result<()> {
+    all.extend(pids(folder)?);
+    subfolders(folder)?.iter().try_for_each(|inner| collect_below(inner, all))
 }
 
 /// Kills the processes in `folder` and below and says how many were there.

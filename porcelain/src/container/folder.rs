@@ -71,6 +71,11 @@ impl Folder {
         self.path.join("mount-points.json")
     }
 
+    /// What was read from the upper folder for the last commit.
+    pub fn stat_cache_file(&self) -> PathBuf {
+        self.path.join("stat-cache")
+    }
+
     /// The lock of whoever freezes the container; it holds a word while the container is frozen.
     pub fn freezer_file(&self) -> PathBuf {
         self.path.join("freezer")

@@ -5,12 +5,16 @@
 
 mod attach;
 mod cgroup;
+pub mod changes;
+pub mod commit;
 pub mod config;
+pub mod describe;
 mod devices;
 mod etc;
 mod exec;
 mod folder;
 mod freeze;
+pub mod history;
 mod host;
 mod monitor;
 
@@ -33,12 +37,13 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 pub use attach::Attached;
+pub use cgroup::version as cgroup_version;
 pub use config::{Bind, Config, Id, Network, Tmpfs};
 pub use folder::{Folder, Lock};
 pub use freeze::Frozen;
 pub use monitor::run as run_monitor;
 pub use oci_spec::image::Config as ImageConfig;
-pub use origin::{image_config, lower, ref_name};
+pub use origin::{image_config, lower};
 pub use process::Process;
 pub use start::{Io, Launch};
 pub use state::{State, Status};
@@ -201,6 +206,14 @@ impl Containers {
         Ok(Container { folder, config })
     }
 
+    /// Finds a container as [`find`](Self::find) does; `None` where no container has that name or id.
+    pub fn find_any(&self, name: &str) -> Result<Option<Container>> {
+        match self.find(name) {
+            Err(Error::NotFound { .. }) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
     fn find_prefix(ids: &BTreeMap<String, Id>, prefix: &str) -> Result<Id> {
         let found: Vec<(&String, &Id)> = ids.iter().filter(|(_, id)| id.as_str().starts_with(prefix)).collect();
         match found.as_slice() {
@@ -259,12 +272,22 @@ impl Containers {
         lock.map_err(|_| Error::NotFound { what: "container", name: container.config.name.clone() })
     }
 
-    /// Removes a container whose lock the caller holds. Killed half-way, [`Containers::reconcile`] goes on with it.
+    /// Removes a container whose lock the caller holds, and its ref. Killed half-way, [`Containers::reconcile`] goes on with it.
     pub(crate) fn remove_locked(&self, container: &Container, _lock: &Lock) -> Result<()> {
         self.mark(&container.config.id)?;
+        self.forget_ref(&container.config)?;
         remove_file(&self.names().join(&container.config.name))?;
         folder::remove_folder(container.folder.path())?;
         self.unmark(&container.config.id)
+    }
+
+    /// With `--rm` there is a ref only if somebody committed the container, and then a moment ago: it isn't packed.
+    fn forget_ref(&self, config: &Config) -> Result<()> {
+        let store = self.path.parent().unwrap_or(Path::new("."));
+        if config.auto_remove && !store.join(history::ref_name(&config.name)).exists() {
+            return Ok(());
+        }
+        history::forget(&plumbing::Store::open(store)?, &config.name)
     }
 }
 

@@ -6,67 +6,31 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::image::Config as ImageConfig;
 use plumbing::root::RootIds;
-use plumbing::store::hash_content;
-use plumbing::store::refs::{CONTAINERS, Expect};
 use plumbing::{Id as CommitId, Store};
 use serde_json::Value;
 
 use super::config::Config;
 use super::folder::Lock;
-use super::{Container, Containers, spec};
+use super::{Container, Containers, history, spec};
 use crate::rootfs::{self, Lower};
 use crate::{Error, IoResultExt, Result};
 
-impl Container {
-    /// The commit that the container started from; its writable layer is what changed since.
-    pub fn base(&self) -> Result<CommitId> {
-        CommitId::from_hex(self.config.base.as_bytes())
-            .map_err(|error| Error::invalid("commit id", &self.config.base, error))
-    }
-
-    /// The commit that the container last equalled: where its ref points, or its base if it has no ref.
-    pub fn head(&self, store: &Store) -> Result<CommitId> {
-        match store.get_ref(&ref_name(&self.config.name))? {
-            Some(id) => Ok(id),
-            None => self.base(),
-        }
-    }
-}
-
-/// The full name of a container's ref.
-pub fn ref_name(container: &str) -> String {
-    format!("{CONTAINERS}{container}")
-}
-
 impl Containers {
-    /// Makes a container of the image that `config.base` names, and its ref.
+    /// Makes a container of the commit `config.base`, with a first commit of its own.
     ///
-    /// A container that is removed at its end has no ref: [`Container::head`] is its base.
+    /// A container that is removed at its end has none, so that starting it writes nothing into the store.
     pub fn create_from_store(&self, store: &Store, config: Config) -> Result<(Container, Lock, ImageConfig)> {
-        let base = CommitId::from_hex(config.base.as_bytes())
-            .map_err(|error| Error::invalid("commit id", &config.base, error))?;
+        let base = config.base()?;
         let image = image_config(store, &base)?;
         let command = spec::command_line(&config, &image)?;
         let (container, lock) = self.create(config, command)?;
-        if !container.config.auto_remove {
-            let name = ref_name(&container.config.name);
-            let message = format!("create: {}", container.config.image);
-            if let Err(error) = store.update_ref(&name, base, Expect::Any, &message) {
-                self.remove_locked(&container, &lock)?;
-                return Err(error.into());
-            }
+        if !container.config.auto_remove
+            && let Err(error) = history::begin(store, &container.config)
+        {
+            self.remove_locked(&container, &lock)?;
+            return Err(error);
         }
         Ok((container, lock, image))
-    }
-
-    /// Removes a container and its ref; one that runs only with `force`, which kills it first.
-    pub fn remove_from_store(&self, store: &Store, container: &Container, force: bool) -> Result<()> {
-        self.remove(container, force)?;
-        let name = ref_name(&container.config.name);
-        match store.get_ref(&name)? {
-            Some(id) => Ok(store.delete_ref(&name, id)?),
-            None => Ok(()),
-        }
     }
 }
 
@@ -101,7 +65,7 @@ fn from_json(config: &Value) -> ImageConfig {
 /// mount such, a folder.
 pub fn lower(store: &Store, commit: &CommitId) -> Result<Lower> {
     let root = store.read_commit(commit)?.state.root;
-    let key = hash_content(format!("{}{}{}", root.rootfs, root.meta, root.times).as_bytes()).to_string();
+    let key = root.name().to_string();
     let image = store.mounts_dir().join(format!("{key}.erofs"));
     let content = store.content_dir();
     if !rootfs::can_mount_images() {

@@ -1,0 +1,117 @@
+//! What listings show of a commit, remembered, so that listing ten thousand images reads one file.
+//!
+//! `STORE/cache/images` has one line a commit: id, time in seconds, size in bytes, digest of the manifest or `-`.
+//! All of it follows from the commit's id, so that it is never stale; a file that is missing or damaged is made again.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use plumbing::digest::Digest;
+use plumbing::{Id, Store};
+
+use super::size;
+use crate::Result;
+
+/// What a listing shows of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// The sum of the sizes of its files, in bytes; a file with several names counts once.
+    pub size: u64,
+    /// The digest of its manifest, where it has one.
+    pub digest: Option<Digest>,
+}
+
+/// Facts of a store's commits.
+pub struct Facts<'s> {
+    store: &'s Store,
+    known: HashMap<Id, Fact>,
+    /// Those that were worked out now, not read.
+    learned: Vec<Id>,
+}
+
+impl<'s> Facts<'s> {
+    /// What is remembered.
+    pub fn open(store: &'s Store) -> Self {
+        let text = std::fs::read_to_string(path(store)).unwrap_or_default();
+        let known = text.lines().filter_map(decode).collect();
+        Self { store, known, learned: Vec::new() }
+    }
+
+    /// The facts of the commit `id`.
+    pub fn get(&mut self, id: &Id) -> Result<Fact> {
+        if let Some(fact) = self.known.get(id) {
+            return Ok(fact.clone());
+        }
+        let fact = read(self.store, id)?;
+        self.known.insert(*id, fact.clone());
+        self.learned.push(*id);
+        Ok(fact)
+    }
+
+    /// Remember what was learned. That this fails, as on a full disk, is no reason for a listing to fail.
+    pub fn save(self) {
+        if self.learned.is_empty() {
+            return;
+        }
+        let path = path(self.store);
+        let text: String = self.known.iter().map(|(id, fact)| encode(id, fact)).collect();
+        let written = path.parent().map(|folder| {
+            std::fs::create_dir_all(folder)?;
+            let file = tempfile::NamedTempFile::new_in(folder)?;
+            std::fs::write(file.path(), text)?;
+            file.persist(&path).map_err(|error| error.error)
+        });
+        drop(written);
+    }
+}
+
+fn path(store: &Store) -> PathBuf {
+    store.dir().join("cache/images")
+}
+
+fn encode(id: &Id, fact: &Fact) -> String {
+    format!("{id} {} {} {}\n", fact.created, fact.size, fact.digest.map_or("-".into(), |digest| digest.to_string()))
+}
+
+fn decode(line: &str) -> Option<(Id, Fact)> {
+    let mut words = line.split(' ');
+    let mut word = || words.next();
+    let id = Id::from_hex(word()?.as_bytes()).ok()?;
+    let (created, size, digest) = (word()?.parse().ok()?, word()?.parse().ok()?, word()?);
+    // A line that was cut short ends in half a digest.
+    let digest = match digest {
+        "-" => None,
+        digest => Some(digest.parse().ok()?),
+    };
+    word().is_none().then_some((id, Fact { created, size, digest }))
+}
+
+fn read(store: &Store, id: &Id) -> Result<Fact> {
+    let commit = store.read_commit(id)?;
+    let digest = commit.state.manifest.map(|manifest| Ok::<_, crate::Error>(Digest::of(&store.read_blob(&manifest)?)));
+    Ok(Fact {
+        created: commit.committer.time.seconds,
+        size: size::of_root(store, &commit.state.root)?,
+        digest: digest.transpose()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_back_and_damaged_ones_are_ignored() {
+        let id = Id::from_hex(&[b'a'; 64]).unwrap();
+        for digest in [None, Some(Digest::of(b""))] {
+            let fact = Fact { created: -5, size: u64::MAX, digest };
+            let line = encode(&id, &fact);
+            assert_eq!(decode(line.trim_end()), Some((id, fact)));
+            for cut in 0..line.len() - 1 {
+                assert_eq!(decode(&line[..cut]), None, "{cut}");
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! `rd images`
+
+use std::process::ExitCode;
+
+use plumbing::{ImageName, Store};
+use porcelain::image::facts::Facts;
+use porcelain::image::filter::Filter;
+use porcelain::image::{self, Image};
+use serde_json::{Value, json};
+
+use crate::cli::Globals;
+use crate::output::table::{Listing, Row, Style};
+use crate::output::{SHORT, age, emit, size};
+use crate::report::Failure;
+
+/// List images
+///
+/// The newest first. IMAGE ID is the beginning of the image's commit id, SIZE the sum of its files' sizes; images share
+/// what they have in common, so that the store is smaller than their sum.
+///
+/// Examples:
+///   rd images debian                      all tags of one repository
+///   rd images 'team/*:v1*'                patterns: * ? [...]
+///   rd images -f since=debian:12 -q       ids of what is newer than debian:12
+///   rd images --format '{{.ID}} {{.Repository}}:{{.Tag}}'
+///
+/// Exit status: 0, also where nothing is found; 2 failed.
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Only names that match
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    reference: Option<String>,
+    /// Also show the commits that images are made of
+    #[arg(short, long)]
+    all: bool,
+    /// Only ids
+    #[arg(short, long)]
+    quiet: bool,
+    /// Also show the digests of manifests
+    #[arg(long)]
+    digests: bool,
+    /// Whole ids
+    #[arg(long)]
+    no_trunc: bool,
+    /// Only images for which it holds: reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE, dangling=BOOL
+    ///
+    /// dangling=true shows commits that an image name pointed at before it was moved, and that have no name now.
+    #[arg(short, long, value_name = "FILTER")]
+    filter: Vec<String>,
+    /// Another form: `table`, `table TEMPLATE`, `json` (an object a line) or a TEMPLATE of Go's text/template
+    ///
+    /// Fields: .ID .Repository .Tag .Digest .CreatedSince .CreatedAt .Size .VirtualSize .SharedSize .UniqueSize .Containers
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// One JSON array, with docker's fields, sizes in bytes and times in seconds
+    #[arg(long, conflicts_with_all = ["format", "quiet"])]
+    json: bool,
+}
+
+const PLAIN: Listing = Listing {
+    headers: &[
+        ("ID", "IMAGE ID"),
+        ("Repository", "REPOSITORY"),
+        ("Tag", "TAG"),
+        ("Digest", "DIGEST"),
+        ("CreatedSince", "CREATED"),
+        ("CreatedAt", "CREATED AT"),
+        ("Size", "SIZE"),
+        ("VirtualSize", "SIZE"),
+        ("SharedSize", "SHARED SIZE"),
+        ("UniqueSize", "UNIQUE SIZE"),
+        ("Containers", "CONTAINERS"),
+    ],
+    columns: &["Repository", "Tag", "ID", "CreatedSince", "Size"],
+    quiet: "ID",
+};
+
+const WITH_DIGESTS: Listing = Listing {
+    headers: PLAIN.headers,
+    columns: &["Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"],
+    quiet: "ID",
+};
+
+pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
+    let store = globals.store()?;
+    let mut facts = Facts::open(&store);
+    let mut filter = Filter::default();
+    args.reference.iter().for_each(|pattern| filter.add_reference(pattern));
+    for text in &args.filter {
+        filter.add(&store, &mut facts, text)?;
+    }
+    let images = select(&store, &mut facts, &filter, args.all)?;
+    facts.save();
+    if args.json {
+        println!("{:#}", to_json(&store, &images)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let listing = if args.digests { &WITH_DIGESTS } else { &PLAIN };
+    let style = Style { format: args.format.as_deref(), quiet: args.quiet };
+    let fields = listing.fields(&style);
+    let rows: Vec<Row> = images.iter().flat_map(|image| rows(image, &fields, args.no_trunc)).collect();
+    emit(&listing.render(&style, &rows)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The images that pass the filter, each with those of its names that do.
+fn select(store: &Store, facts: &mut Facts<'_>, filter: &Filter, all: bool) -> Result<Vec<Image>, Failure> {
+    let named = image::list(store, facts)?;
+    let mut unnamed = Vec::new();
+    if filter.shows_unnamed() && filter.dangling == Some(true) {
+        unnamed = image::list_dangling(store, facts, &named)?;
+    } else if filter.shows_unnamed() && all {
+        unnamed = image::list_unnamed(store, facts, &named)?;
+    }
+    let mut selected = Vec::new();
+    for mut image in named.into_iter().filter(|_| filter.dangling != Some(true)) {
+        image.names.retain(|name| filter.shows_name(name));
+        if !image.names.is_empty() && filter.shows(store, &image)? {
+            selected.push(image);
+        }
+    }
+    for image in unnamed {
+        if filter.shows(store, &image)? {
+            selected.push(image);
+        }
+    }
+    selected.sort_by_key(|image| std::cmp::Reverse(image.fact.created));
+    Ok(selected)
+}
+
+/// A row for each name; one with `<none>` for a commit without.
+fn rows(image: &Image, fields: &[&str], whole: bool) -> Vec<Row> {
+    let row = |name: Option<&ImageName>| {
+        fields
+            .iter()
+            .map(|field| (*field).to_owned())
+            .zip(fields.iter().map(|field| Value::String(text(image, name, field, whole))))
+            .collect()
+    };
+    if image.names.is_empty() { vec![row(None)] } else { image.names.iter().map(|name| row(Some(name))).collect() }
+}
+
+/// One field of a row.
+fn text(image: &Image, name: Option<&ImageName>, field: &str, whole: bool) -> String {
+    let none = || "<none>".to_owned();
+    match field {
+        "ID" if whole => format!("sha256:{}", image.id),
+        "ID" => image.id.to_hex_with_len(SHORT).to_string(),
+        "Repository" => name.map_or_else(none, ImageName::familiar_repository),
+        "Tag" => name.map_or_else(none, |name| name.tag().to_owned()),
+        "Digest" => image.fact.digest.map_or_else(none, |digest| digest.to_string()),
+        "CreatedSince" => age::ago(image.fact.created),
+        "CreatedAt" => age::local(image.fact.created),
+        "Size" | "VirtualSize" => size::decimal(image.fact.size),
+        // docker, too, works these out for `docker system df` alone.
+        _ => "N/A".to_owned(),
+    }
+}
+
+/// The answer of docker's `GET /images/json`.
+fn to_json(store: &Store, images: &[Image]) -> Result<Value, Failure> {
+    let one = |image: &Image| {
+        let commit = store.read_commit(&image.id)?;
+        let config = image::config(store, &image.id)?;
+        let digests =
+            image.fact.digest.iter().flat_map(|digest| {
+                image.names.iter().map(move |name| format!("{}@{digest}", name.familiar_repository()))
+            });
+        Ok::<_, Failure>(json!({
+            "Id": format!("sha256:{}", image.id),
+            "ParentId": commit.parents.first().map(|parent| format!("sha256:{parent}")).unwrap_or_default(),
+            "RepoTags": image.names.iter().map(ImageName::to_string).collect::<Vec<_>>(),
+            "RepoDigests": digests.collect::<Vec<_>>(),
+            "Created": image.fact.created,
+            "Size": image.fact.size,
+            "SharedSize": -1,
+            "Labels": config.execution().labels().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+            "Containers": -1,
+        }))
+    };
+    images.iter().map(one).collect()
+}

@@ -1,0 +1,220 @@
+//! `--stat`, `--shortstat` and `--numstat`, laid out as git lays them out.
+
+use plumbing::bstr::{BString, ByteSlice};
+use plumbing::diff::{Change, ChangeKind, Difference, text};
+
+use super::names::shown;
+use super::{CONFIG, Printer, Style, patch, words};
+use crate::output::quote::c_style;
+use crate::output::screen::{Part, Screen};
+use crate::report::Failure;
+
+/// One line of the list.
+struct Row {
+    path: BString,
+    count: Count,
+    /// What changed beside lines.
+    words: Option<String>,
+}
+
+enum Count {
+    Lines { added: u64, removed: u64 },
+    Bytes { before: u64, after: u64 },
+}
+
+impl Count {
+    fn lines(&self) -> (u64, u64) {
+        match self {
+            Count::Lines { added, removed } => (*added, *removed),
+            Count::Bytes { .. } => (0, 0),
+        }
+    }
+}
+
+/// Print the forms that were asked for.
+pub(super) fn print(printer: &mut Printer<'_>, difference: &Difference, style: &Style) -> Result<(), Failure> {
+    let mut rows = Vec::with_capacity(difference.files.len() + 1);
+    rows.extend(config_row(difference));
+    for change in &difference.files {
+        rows.push(Row {
+            path: shown(change.path.as_bstr()).to_owned(),
+            count: count(printer, change)?,
+            words: note(change),
+        });
+    }
+    if style.numstat {
+        rows.iter().try_for_each(|row| numstat(printer.screen, row, style.z))?;
+    }
+    if style.stat {
+        let layout = Layout::of(&rows, printer.screen.columns());
+        rows.iter().try_for_each(|row| layout.print(printer.screen, row))?;
+    }
+    if style.stat || style.shortstat {
+        total(printer.screen, &rows)?;
+    }
+    Ok(())
+}
+
+/// The configuration counts as a file with a line for each field.
+fn config_row(difference: &Difference) -> Option<Row> {
+    let count = |set: usize| set as u64;
+    let added = count(difference.config.iter().filter(|change| change.after.is_some()).count());
+    let removed = count(difference.config.iter().filter(|change| change.before.is_some()).count());
+    (!difference.config.is_empty()).then(|| Row {
+        path: CONFIG.into(),
+        count: Count::Lines { added, removed },
+        words: None,
+    })
+}
+
+fn count(printer: &Printer<'_>, change: &Change) -> Result<Count, Failure> {
+    if !patch::has_contents(change) {
+        return Ok(Count::Lines { added: 0, removed: 0 });
+    }
+    let sides = patch::read(printer.store, change)?;
+    Ok(match (patch::lines(&sides[0]), patch::lines(&sides[1])) {
+        (Some(before), Some(after)) => {
+            let (added, removed) = text::count(before, after);
+            Count::Lines { added: added.into(), removed: removed.into() }
+        }
+        _ => {
+            let size = |side: &Option<patch::Side>| side.as_ref().map_or(0, |side| side.size);
+            Count::Bytes { before: size(&sides[0]), after: size(&sides[1]) }
+        }
+    })
+}
+
+/// A word where lines say nothing.
+fn note(change: &Change) -> Option<String> {
+    if patch::has_contents(change) && change.kind() != ChangeKind::TypeChanged {
+        return None;
+    }
+    let link = || patch::is_further_name(change).then(|| "hard link".to_owned());
+    words::summary(change).or_else(link)
+}
+
+fn numstat(screen: &mut Screen, row: &Row, z: bool) -> Result<(), Failure> {
+    let counts = match row.count {
+        Count::Lines { added, removed } => format!("{added}\t{removed}\t"),
+        Count::Bytes { .. } => "-\t-\t".into(),
+    };
+    screen.put(counts)?;
+    let name = if z { row.path.as_bstr().into() } else { c_style(row.path.as_bstr()) };
+    screen.put(name.as_ref())?;
+    Ok(screen.put(if z { "\0" } else { "\n" })?)
+}
+
+fn total(screen: &mut Screen, rows: &[Row]) -> Result<(), Failure> {
+    let (added, removed) =
+        rows.iter().map(|row| row.count.lines()).fold((0, 0), |sum, lines| (sum.0 + lines.0, sum.1 + lines.1));
+    let s = |count: u64| if count == 1 { "" } else { "s" };
+    let files = rows.len() as u64;
+    let mut line = format!(" {files} file{} changed", s(files));
+    if added > 0 || removed == 0 {
+        line += &format!(", {added} insertion{}(+)", s(added));
+    }
+    if removed > 0 || added == 0 {
+        line += &format!(", {removed} deletion{}(-)", s(removed));
+    }
+    Ok(screen.put(line + "\n")?)
+}
+
+/// The widths of git's columns: names, numbers and the graph share the screen, the names at most five eighths of it where
+/// the graph needs the rest.
+struct Layout {
+    name: usize,
+    number: usize,
+    graph: u64,
+    largest: u64,
+}
+
+impl Layout {
+    fn of(rows: &[Row], columns: usize) -> Self {
+        let digits = |number: u64| number.to_string().len();
+        let largest =
+            rows.iter().map(|row| row.count.lines()).map(|(added, removed)| added + removed).max().unwrap_or(0);
+        let binary = rows.iter().filter_map(|row| match row.count {
+            Count::Bytes { before, after } => Some(14 + digits(before) + digits(after)),
+            Count::Lines { .. } => None,
+        });
+        let binary = binary.max();
+        let number = digits(largest).max(if binary.is_some() { 3 } else { 0 });
+        let binary = binary.unwrap_or(0);
+        let columns = columns.max(16 + 6 + number);
+        let mut name = rows.iter().map(|row| width(&c_style(row.path.as_bstr()).to_str_lossy())).max().unwrap_or(0);
+        let wanted = usize::try_from(largest).unwrap_or(usize::MAX);
+        let mut graph = if wanted.saturating_add(4) > binary { wanted } else { binary - 4 };
+        if (name + number + 6).saturating_add(graph) > columns {
+            graph = graph.min((columns * 3 / 8).saturating_sub(number + 6).max(6));
+            if name > columns - number - 6 - graph {
+                name = columns - number - 6 - graph;
+            } else {
+                graph = columns - number - 6 - name;
+            }
+        }
+        Self { name, number, graph: graph as u64, largest }
+    }
+
+    fn print(&self, screen: &mut Screen, row: &Row) -> Result<(), Failure> {
+        let quoted = c_style(row.path.as_bstr());
+        let name = self.shorten(&quoted.to_str_lossy());
+        let padding = " ".repeat(self.name.saturating_sub(width(&name)));
+        let number = self.number;
+        match row.count {
+            Count::Bytes { before, after } => {
+                screen.put(format!(" {name}{padding} | {:>number$}", "Bin"))?;
+                screen.put(" ")?;
+                screen.paint(Part::Removed, before.to_string())?;
+                screen.put(" -> ")?;
+                screen.paint(Part::Added, after.to_string())?;
+                screen.put(" bytes")?;
+            }
+            Count::Lines { added, removed } => {
+                screen.put(format!(" {name}{padding} | {:>number$}", added + removed))?;
+                let (plus, minus) = self.graph(added, removed);
+                if added + removed > 0 {
+                    screen.put(" ")?;
+                    paint_some(screen, Part::Added, "+", plus)?;
+                    paint_some(screen, Part::Removed, "-", minus)?;
+                }
+            }
+        }
+        if let Some(words) = &row.words {
+            screen.put(format!(" ({words})"))?;
+        }
+        Ok(screen.put("\n")?)
+    }
+
+    /// The end of a name that is too long, from a slash on where there is one.
+    fn shorten(&self, name: &str) -> String {
+        if width(name) <= self.name {
+            return name.to_owned();
+        }
+        let room = self.name.saturating_sub(3);
+        let cut: String = name.chars().skip(name.chars().count() - room).collect();
+        format!("...{}", cut.find('/').map_or(cut.as_str(), |at| &cut[at..]))
+    }
+
+    /// How many signs stand for so many lines.
+    fn graph(&self, added: u64, removed: u64) -> (u64, u64) {
+        if self.graph > self.largest {
+            return (added, removed);
+        }
+        let scale = |lines: u64| if lines == 0 { 0 } else { 1 + lines * (self.graph - 1) / self.largest };
+        let both = added > 0 && removed > 0;
+        let total = scale(added + removed).max(if both { 2 } else { 0 });
+        if added < removed { (scale(added), total - scale(added)) } else { (total - scale(removed), scale(removed)) }
+    }
+}
+
+fn paint_some(screen: &mut Screen, part: Part, sign: &str, count: u64) -> Result<(), Failure> {
+    if count > 0 {
+        screen.paint(part, sign.repeat(usize::try_from(count).unwrap_or(0)))?;
+    }
+    Ok(())
+}
+
+/// Columns of a name, which is quoted and thus ASCII.
+fn width(name: &str) -> usize {
+    name.chars().count()
+}
