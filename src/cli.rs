@@ -29,6 +29,10 @@ pub struct Globals {
     /// The store's folder [default: /var/lib/rd, without root $XDG_DATA_HOME/rd]
     #[arg(long, global = true, env = "RD_ROOT", value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// The git repository that object commands work on, a store or any other of the SHA-256 format [default: $GIT_DIR,
+    /// else the store]
+    #[arg(long, value_name = "DIR")]
+    pub git_dir: Option<PathBuf>,
     /// Say what is done on stderr
     #[arg(long, global = true)]
     pub debug: bool,
@@ -67,6 +71,23 @@ impl Globals {
     }
 }
 
+impl Globals {
+    /// The repository that an object command works on: `--git-dir`, `--root`, `GIT_DIR`, or the store.
+    pub fn repository(&self) -> Result<Store, Failure> {
+        match self.git_dir_given() {
+            Some(dir) => Ok(Store::open_git(dir).map_err(crate::git::no_repository)?),
+            None => self.store(),
+        }
+    }
+
+    /// The git folder that was asked for rather than a store; a flag goes before a variable.
+    fn git_dir_given(&self) -> Option<PathBuf> {
+        let root_is_a_flag = self.root.is_some() && self.root != std::env::var_os("RD_ROOT").map(PathBuf::from);
+        let variable = || std::env::var_os("GIT_DIR").filter(|dir| !dir.is_empty() && !root_is_a_flag);
+        self.git_dir.clone().or_else(|| variable().map(PathBuf::from))
+    }
+}
+
 fn default_store_dir() -> PathBuf {
     if nix::unistd::geteuid().is_root() {
         return PathBuf::from("/var/lib/rd");
@@ -97,13 +118,30 @@ macro_rules! commands {
 
 // Commands first, in the order a user meets them; then the object commands.
 commands! {
+    Run => run,
+    Create => create,
+    Start => start,
+    Ps => ps,
+    Rm => rm,
+    Import => import,
     Init => init,
+    Commit => commit,
     Diff => diff,
     Log => log,
-    Commit => commit,
+    Show => show,
     Images => images,
     Tag => tag,
     Rmi => rmi,
     Inspect => inspect,
     History => history,
+    #[command(hide = true)]
+    Monitor => monitor,
+    CatFile => cat_file,
+    CommitTree => commit_tree,
+    HashObject => hash_object,
+    LsTree => ls_tree,
+    Mktree => mktree,
+    RevParse => rev_parse,
+    ShowRef => show_ref,
+    UpdateRef => update_ref,
 }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod git;
 mod output;
 mod report;
 
@@ -13,8 +14,15 @@ fn main() -> ExitCode {
     output::die_quietly_on_a_broken_pipe();
     let cli = cli::Cli::parse();
     output::set_color(cli.globals.color);
+    let store = cli.globals.store_dir();
     match cli.run() {
         Ok(code) => code,
-        Err(failure) => report::print(&failure),
+        Err(failure) => report::print_with(&failure, |name| similar_names(store, name)),
     }
+}
+
+/// Names of images and containers that are nearly `name`; none where there is no store.
+fn similar_names(store: std::path::PathBuf, name: &str) -> Vec<String> {
+    let store = plumbing::Store::open(store);
+    store.map(|store| plumbing::revision::similar(&store, name)).unwrap_or_default()
 }

@@ -6,8 +6,14 @@ use std::process::ExitCode;
 /// Exit status of a command that failed.
 pub const FAILED: u8 = 2;
 
-/// Exit status that SIGPIPE would have given.
-const SIGPIPE: u8 = 141;
+/// Exit status of an object command that failed, as git's.
+const FATAL: u8 = 128;
+
+/// Exit status of an object command that was used wrongly, as git's.
+const USAGE: u8 = 129;
+
+/// Exit status when the reader of our output has gone: that of a process that SIGPIPE ended.
+const BROKEN_PIPE: u8 = 141;
 
 /// A failed command: what failed, the causes, at most one hint, and the exit status.
 #[derive(Debug)]
@@ -15,12 +21,41 @@ pub struct Failure {
     what: Box<dyn Error + Send + Sync>,
     hint: Option<String>,
     status: u8,
+    voice: Voice,
+    /// The name of an image or container that there is none of: similar ones are suggested.
+    misspelt: Option<String>,
+}
+
+/// How a failure is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    /// As rd's other failures: `error: …`.
+    Error,
+    /// As git's: `fatal: …`, without a hint.
+    Fatal,
+    /// Not at all: everything is said.
+    Silent,
 }
 
 impl Failure {
     /// A failure that is not an error of a library.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into().into(), hint: None, status: FAILED }
+        Self { what: what.into().into(), hint: None, status: FAILED, voice: Voice::Error, misspelt: None }
+    }
+
+    /// An object command's failure in git's words, with git's status 128.
+    pub fn fatal(what: impl Into<String>) -> Self {
+        Self { status: FATAL, voice: Voice::Fatal, ..Self::new(what) }
+    }
+
+    /// Wrong usage of an object command, with git's status 129.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::new(what).status(USAGE)
+    }
+
+    /// The exit status alone: the answer is no, or all has been said.
+    pub fn silent(status: u8) -> Self {
+        Self { status, voice: Voice::Silent, ..Self::new(String::new()) }
     }
 
     /// Add what the user can do about it.
@@ -36,10 +71,25 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// End with `status`, unless the error is one that says more: a container's command that can't be started.
+    pub fn or_status(self, status: u8) -> Self {
+        let status = match self.what.downcast_ref() {
+            Some(porcelain::Error::Command { missing, .. }) => 126 + u8::from(*missing),
+            _ => status,
+        };
+        self.status(status)
+    }
+}
+
 impl From<plumbing::Error> for Failure {
     fn from(error: plumbing::Error) -> Self {
         let hint = hint_for(&error);
-        Self { what: Box::new(error), hint, status: FAILED }
+        let misspelt = match &error {
+            plumbing::Error::NotFound { what: "image" | "revision" | "container", name } => Some(name.clone()),
+            _ => None,
+        };
+        Self { what: Box::new(error), hint, status: FAILED, voice: Voice::Error, misspelt }
     }
 }
 
@@ -48,8 +98,8 @@ impl From<porcelain::Error> for Failure {
         match error {
             porcelain::Error::Store(error) => error.into(),
             error => {
-                let hint = hint_for_container(&error);
-                Self { what: Box::new(error), hint, status: FAILED }
+                let hint = hint_for_porcelain(&error);
+                Self { what: Box::new(error), hint, ..Self::new(String::new()) }
             }
         }
     }
@@ -57,7 +107,10 @@ impl From<porcelain::Error> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self { what: Box::new(error), hint: None, status: FAILED }
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::silent(BROKEN_PIPE);
+        }
+        Self { what: Box::new(error), ..Self::new(String::new()) }
     }
 }
 
@@ -77,16 +130,14 @@ fn hint_for(error: &plumbing::Error) -> Option<String> {
     })
 }
 
-/// Whether the reader of our output has gone, which is no reason to say anything.
-fn is_broken_pipe(failure: &Failure) -> bool {
-    failure.what.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-}
-
-/// What the user can do about an error of a container.
-fn hint_for_container(error: &porcelain::Error) -> Option<String> {
+/// What the user can do about an error of containers and images.
+fn hint_for_porcelain(error: &porcelain::Error) -> Option<String> {
     use porcelain::Error as E;
     Some(match error {
         E::NotFound { what: "container", .. } => "`rd ps -a` lists containers".into(),
+        E::Ambiguous { .. } => "give more of the id".into(),
+        E::InUse { what: "container name", .. } => "`rd rm NAME` removes a container".into(),
+        E::InUse { what: "container", name, .. } => format!("`rd rm -f {name}` kills and removes it"),
         E::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
             "the filesystem is full: make room and run the command again".into()
         }
@@ -96,17 +147,29 @@ fn hint_for_container(error: &porcelain::Error) -> Option<String> {
 
 /// Print the failure on stderr; the exit status to end with.
 pub fn print(failure: &Failure) -> ExitCode {
-    if is_broken_pipe(failure) {
-        return ExitCode::from(SIGPIPE);
-    }
-    eprintln!("error: {}", crate::output::printable(&failure.what.to_string()));
+    print_with(failure, |_| Vec::new())
+}
+
+/// As [`print`]; `similar` gives the names that a misspelt one is nearly.
+pub fn print_with(failure: &Failure, similar: impl FnOnce(&str) -> Vec<String>) -> ExitCode {
+    let word = match failure.voice {
+        Voice::Silent => return ExitCode::from(failure.status),
+        Voice::Fatal => "fatal",
+        Voice::Error => "error",
+    };
+    eprintln!("{word}: {}", crate::output::printable(&failure.what.to_string()));
     let mut source = failure.what.source();
     while let Some(cause) = source {
         eprintln!("caused by: {}", crate::output::printable(&cause.to_string()));
         source = cause.source();
     }
-    if let Some(hint) = &failure.hint {
-        eprintln!("hint: {hint}");
+    let near = failure.misspelt.as_deref().map(similar).unwrap_or_default();
+    let near = near.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+    match &failure.hint {
+        Some(hint) if !near.is_empty() => eprintln!("hint: did you mean {near}? {hint}"),
+        Some(hint) => eprintln!("hint: {hint}"),
+        None if !near.is_empty() => eprintln!("hint: did you mean {near}?"),
+        None => {}
     }
     ExitCode::from(failure.status)
 }

@@ -152,8 +152,7 @@ pub fn neutral_signature(seconds: i64) -> gix::actor::Signature {
     signature("rd", "rd@localhost", seconds)
 }
 
-/// The user of this command, now: git's `GIT_COMMITTER_NAME`, `GIT_COMMITTER_EMAIL` and `GIT_COMMITTER_DATE` (seconds,
-/// as in `@1700000000`), else the user's and the host's name.
+/// The user of this command, now: git's `GIT_COMMITTER_NAME`, `GIT_COMMITTER_EMAIL` and `GIT_COMMITTER_DATE`, else the user's and the host's name.
 pub fn host_signature() -> Result<gix::actor::Signature> {
     let env = |key: &str| std::env::var(key).ok().filter(|value| !value.is_empty());
     let user =
@@ -162,19 +161,11 @@ pub fn host_signature() -> Result<gix::actor::Signature> {
         let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
         format!("{user}@{}", if host.is_empty() { "localhost" } else { &host })
     });
-    let seconds = match env("GIT_COMMITTER_DATE") {
-        Some(date) => parse_date(&date)?,
-        None => now(),
+    let time = match env("GIT_COMMITTER_DATE") {
+        Some(date) => crate::date::parse(&date)?,
+        None => gix::date::Time { seconds: now(), offset: 0 },
     };
-    Ok(signature(&user, &email, seconds))
-}
-
-fn parse_date(date: &str) -> Result<i64> {
-    gix::date::parse(date, None).map(|time| time.seconds).map_err(|error| Error::Invalid {
-        what: "date in GIT_COMMITTER_DATE",
-        input: date.into(),
-        why: error.to_string(),
-    })
+    Ok(gix::actor::Signature { time, ..signature(&user, &email, 0) })
 }
 
 /// Seconds since the epoch.

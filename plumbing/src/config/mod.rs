@@ -171,18 +171,19 @@ impl<'c> Execution<'c> {
     }
 }
 
-/// A time as RFC 3339 spells it, in UTC.
+/// A time as RFC 3339 spells it, in UTC; one beyond the years 0 to 9999 becomes the nearest that it can spell.
 pub fn format_time(seconds: i64) -> String {
-    let time = gix::date::Time { seconds, offset: 0 };
-    time.format_or_unix(gix::date::time::format::ISO8601_STRICT).replace("+00:00", "Z")
+    use jiff::ToSpan;
+    let first = jiff::civil::date(0, 1, 1).at(0, 0, 0, 0);
+    let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
+    let seconds = seconds.clamp(-62_167_219_200, 253_402_300_799);
+    let time = epoch.checked_add(seconds.seconds()).unwrap_or(first);
+    format!("{time}Z")
 }
 
-/// Read an RFC 3339 time; seconds since 1970.
+/// Read an RFC 3339 time; seconds since 1970, fractions cut off.
 pub fn parse_time(text: &str) -> Option<i64> {
-    // Fractions of a second, which git's date has no room for, are cut off.
-    let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
-    let zone = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-    gix::date::parse(&format!("{whole}{zone}"), None).ok().map(|time| time.seconds)
+    text.parse::<jiff::Timestamp>().ok().map(|time| time.as_second())
 }
 
 fn start_of(bytes: &[u8]) -> String {

@@ -6,8 +6,6 @@
 
 use std::ops::Range;
 
-use tar::EntryType;
-
 use super::stream::BLOCK;
 
 const NAME: Range<usize> = 0..100;
@@ -62,11 +60,6 @@ impl<'a> Header<'a> {
     /// The type, as the byte that it is.
     pub(super) fn type_byte(&self) -> u8 {
         self.0[TYPE]
-    }
-
-    /// The type.
-    pub(super) fn entry_type(&self) -> EntryType {
-        EntryType::new(self.0[TYPE])
     }
 
     /// The name, with ustar's prefix.

@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn libarchive_spells_xattrs_in_base64() {
-        let pax = read(b"34 LIBARCHIVE.xattr.user.a%20b=AP8\n").unwrap();
+        let pax = read(b"35 LIBARCHIVE.xattr.user.a%20b=AP8\n").unwrap();
         assert_eq!(pax.xattrs().unwrap()[BStr::new("user.a b")], [0, 255]);
     }
 }

@@ -26,7 +26,7 @@ use gix::bstr::{BStr, BString, ByteSlice};
 
 pub use name::{candidates_of_prefix, prefix_of};
 pub use path::{Found, find};
-pub use range::{Range, range, range_with};
+pub use range::{Range, range, range_with, sides};
 pub use suffix::Spelling;
 pub use suggest::similar;
 

@@ -52,7 +52,7 @@ pub fn range_with(store: &Store, spelling: impl AsRef<[u8]>, lookup: Lookup<'_>)
         Err(error) => error,
     };
     let mut first_error = None;
-    for (left, right, symmetric) in splits(spelling) {
+    for (left, right, symmetric) in sides(spelling) {
         match parse(left).and_then(|left| Ok((left, parse(right)?))) {
             Ok((left, right)) if symmetric => return Ok(Range::Symmetric { left, right }),
             Ok((from, to)) => return Ok(Range::Between { from, to }),
@@ -62,8 +62,8 @@ pub fn range_with(store: &Store, spelling: impl AsRef<[u8]>, lookup: Lookup<'_>)
     Err(first_error.unwrap_or(error))
 }
 
-/// All ways to part `spelling` at two or three dots.
-fn splits(spelling: &BStr) -> impl Iterator<Item = (&BStr, &BStr, bool)> {
+/// All ways to part `spelling` at two or three dots: left, right, and whether there are three.
+pub fn sides(spelling: &BStr) -> impl Iterator<Item = (&BStr, &BStr, bool)> {
     let at = |index: usize, dots: usize| (&spelling[..index], &spelling[index + dots..], dots == 3);
     let three = spelling.find_iter("...").map(move |index| at(index, 3));
     let two = spelling.find_iter("..").map(move |index| at(index, 2));

@@ -68,8 +68,8 @@ fn path_colon(rest: &[u8]) -> Option<usize> {
 pub(super) fn apply(store: &Store, base: &Base, split: &Spelling<'_>) -> Result<Id> {
     let (mut id, mut rest) = (base.id, split.operators);
     if let Some(inner) = rest.strip_prefix(b"@{") {
-        let end = inner.find_byte(b'}').ok_or_else(|| invalid(split, "a brace is not closed"))?;
-        let reference = base.reference.as_deref().ok_or_else(|| invalid(split, "an id has no reflog"))?;
+        let end = inner.find_byte(b'}').ok_or_else(|| unknown(split))?;
+        let reference = base.reference.as_deref().ok_or_else(|| unknown(split))?;
         id = reflog::lookup(store, reference, base.id, inner[..end].as_bstr())?;
         rest = inner[end + 1..].as_bstr();
     }
@@ -90,8 +90,8 @@ fn navigate(store: &Store, id: Id, operators: &BStr) -> Result<Id> {
     Ok(found.detach())
 }
 
-fn invalid(split: &Spelling<'_>, why: &str) -> Error {
-    Error::Invalid { what: "revision", input: format!("{}{}", split.name, split.operators), why: why.into() }
+fn unknown(split: &Spelling<'_>) -> Error {
+    Error::NotFound { what: "revision", name: format!("{}{}", split.name, split.operators) }
 }
 
 /// `:/TEXT`: the youngest commit reachable from any ref whose message matches.

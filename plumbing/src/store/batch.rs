@@ -49,10 +49,14 @@ impl<'s> Batch<'s> {
 
     /// Add a git object, given its encoded bytes.
     pub fn write(&mut self, kind: Kind, data: &[u8]) -> Result<Id> {
-        use gix::objs::Exists;
+        use gix::objs::{Exists, Write};
         let id = gix::objs::compute_hash(gix::hash::Kind::Sha256, kind, data).map_err(Error::git("hash an object"))?;
         if self.written.contains(&id) || self.objects.exists(&id) {
             return Ok(id);
+        }
+        if self.store.is_ordinary() {
+            let written = self.store.repo().objects.write_buf(kind, data);
+            return written.map_err(Error::git(format!("write object {id}")));
         }
         self.pack.add(id, kind, data);
         self.written.insert(id);
@@ -68,6 +72,16 @@ impl<'s> Batch<'s> {
         let mut data = Vec::with_capacity(usize::try_from(object.size()).unwrap_or(0));
         object.write_to(&mut data).map_err(Error::io("encode", "object"))?;
         self.write(object.kind(), &data)
+    }
+
+    /// Add the bytes of a file of exactly `size` bytes: a content, or a blob in a repository that has none.
+    pub fn write_content(&mut self, size: u64, reader: &mut dyn std::io::Read) -> Result<Id> {
+        if !self.store.is_ordinary() {
+            return self.contents()?.copy(size, reader);
+        }
+        use gix::objs::Write;
+        let written = self.store.repo().objects.write_stream(Kind::Blob, size, reader);
+        written.map_err(Error::git("write a blob"))
     }
 
     /// Add a small blob to the object database: metadata, a symlink's target, a configuration.

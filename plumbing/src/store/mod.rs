@@ -26,6 +26,8 @@ use crate::{Error, Id, Result};
 pub struct Store {
     dir: PathBuf,
     repo: gix::Repository,
+    /// A git repository that rd didn't make: without contents, written as git would.
+    ordinary: bool,
 }
 
 impl Store {
@@ -39,7 +41,32 @@ impl Store {
         }
         let repo = config::open_repository(&dir)?;
         config::check_format(&dir, &repo)?;
-        Ok(Self { dir, repo })
+        Ok(Self { dir, repo, ordinary: false })
+    }
+
+    /// Open the SHA-256 git repository at `dir` (its git folder), be it a store or not: for the object commands, which
+    /// work on both.
+    pub fn open_git(dir: impl Into<PathBuf>) -> Result<Self> {
+        let dir = dir.into();
+        if !dir.join("HEAD").exists() || !dir.join("objects").is_dir() {
+            return Err(Error::NotFound { what: "git repository", name: dir.display().to_string() });
+        }
+        let repo = config::open_repository(&dir)?;
+        if repo.config_snapshot().integer("rd.format").is_some() {
+            return Self::open(dir);
+        }
+        match repo.object_hash() {
+            gix::hash::Kind::Sha256 => Ok(Self { dir, repo, ordinary: true }),
+            other => Err(Error::Unsupported {
+                what: format!("object format {other} of '{}'", dir.display()),
+                why: "rd reads SHA-256 repositories only".into(),
+            }),
+        }
+    }
+
+    /// Whether this is a git repository that is no store of rd's: it has no contents and no promisor.
+    pub fn is_ordinary(&self) -> bool {
+        self.ordinary
     }
 
     /// Create an empty store at `dir`, which must not exist or be empty.
@@ -110,6 +137,20 @@ impl Store {
         self.content_file(id).exists() || self.repo.has_object(id)
     }
 
+    /// The kind and the size in bytes of the content or object `id`; `None` where it is missing.
+    pub fn find_header(&self, id: &Id) -> Result<Option<(Kind, u64)>> {
+        let found = self.repo.try_find_header(*id).map_err(Error::git(format!("read object {id}")))?;
+        if let Some(header) = found {
+            return Ok(Some((header.kind(), header.size())));
+        }
+        let path = self.content_file(id);
+        match std::fs::metadata(&path) {
+            Ok(file) => Ok(Some((Kind::Blob, file.len()))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("stat", path)(error)),
+        }
+    }
+
     /// All bytes of the blob `id`: a raw content, or else a blob of the object database.
     pub fn read_blob(&self, id: &Id) -> Result<Vec<u8>> {
         let path = self.content_file(id);
@@ -131,13 +172,18 @@ impl Store {
         Ok((Box::new(std::io::Cursor::new(bytes)), size))
     }
 
-    /// The bytes of the object `id` of the git object database, which must be of `kind`.
+    /// The bytes of the object `id`, which must be of `kind`: of the git object database, and where that lacks a blob,
+    /// of a raw content.
     pub fn read_object(&self, id: &Id, kind: Kind) -> Result<Vec<u8>> {
-        let object = self
-            .repo
-            .try_find_object(*id)
-            .map_err(Error::git(format!("read object {id}")))?
-            .ok_or_else(|| Error::damaged(format!("store: {kind} {id}"), "the object is missing"))?;
+        let found = self.repo.try_find_object(*id).map_err(Error::git(format!("read object {id}")))?;
+        let Some(object) = found else {
+            if kind == Kind::Blob
+                && let Ok(bytes) = std::fs::read(self.content_file(id))
+            {
+                return Ok(bytes);
+            }
+            return Err(Error::damaged(format!("store: {kind} {id}"), "the object is missing"));
+        };
         if object.kind != kind {
             return Err(Error::damaged(
                 format!("store: object {id}"),

@@ -11,6 +11,9 @@ pub const IMAGES: &str = "refs/images/";
 /// Folder of the refs of containers.
 pub const CONTAINERS: &str = "refs/containers/";
 
+/// How long to wait for a ref that another command has locked.
+const LOCK_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// What a ref must be before it moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
@@ -81,6 +84,13 @@ impl Store {
         sync::sync_folder(&existing_parent(self, name))
     }
 
+    /// Lock the refs of several edits, which then happen all or not at all.
+    pub fn prepare_refs(&self, edits: Vec<RefEdit>) -> Result<PreparedRefs<'_>> {
+        let wait = || gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_WAIT);
+        let transaction = self.repo().refs.transaction().prepare(edits, wait(), wait());
+        Ok(PreparedRefs { store: self, transaction: transaction.map_err(Error::git("lock refs"))? })
+    }
+
     fn edit(&self, name: &str, change: Change, expect: Expect) -> Result<()> {
         let full: gix::refs::FullName = name.try_into().map_err(|error: gix::refs::name::Error| Error::Invalid {
             what: "ref name",
@@ -108,6 +118,22 @@ impl Store {
             }
         }
         sync::sync_folder(&existing_parent(self, name))
+    }
+}
+
+/// Refs that are locked, to be moved together.
+pub struct PreparedRefs<'s> {
+    store: &'s Store,
+    transaction: gix::refs::file::Transaction<'s, 's>,
+}
+
+impl PreparedRefs<'_> {
+    /// Move the refs; durable when the call returns. Dropped instead, nothing happens.
+    pub fn commit(self) -> Result<()> {
+        let who = crate::commit::host_signature()?;
+        let mut time = gix::date::parse::TimeBuf::default();
+        let edits = self.transaction.commit(who.to_ref(&mut time)).map_err(Error::git("move refs"))?;
+        edits.iter().try_for_each(|edit| self.store.sync_ref(&edit.name.as_bstr().to_string()))
     }
 }
 

@@ -4,5 +4,6 @@ mod capture;
 mod diff;
 mod disk;
 mod format;
+mod layer;
 mod revision;
 mod root;

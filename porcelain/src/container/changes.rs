@@ -9,15 +9,15 @@ use plumbing::root::Root;
 use plumbing::stat_cache::StatCache;
 use plumbing::store::Batch;
 
+use super::Container;
 use super::cgroup::Cgroup;
-use super::{Container, history, prepare};
 use crate::Result;
 
 /// The container's root. New contents go to `batch`; the cache of what was read is to be saved once they are in the store.
 ///
 /// The caller freezes the container first if it runs.
 pub fn current_root(store: &Store, container: &Container, batch: &mut Batch<'_>) -> Result<(Root, StatCache)> {
-    let below = store.read_commit(&history::base(&container.config)?)?;
+    let below = store.read_commit(&container.config.base()?)?;
     let mut root = Root::open(store, &below.state.root)?;
     let mut cache = StatCache::open(container.folder.stat_cache_file());
     // It has no upper folder before its first start.
@@ -31,7 +31,7 @@ pub fn current_root(store: &Store, container: &Container, batch: &mut Batch<'_>)
 
 /// What rd made in the upper folder to mount something on, as paths in a root.
 fn mount_points(container: &Container) -> Result<BTreeSet<BString>> {
-    let made = prepare::made_mount_points(&container.folder)?;
+    let made = container.made_mount_points()?;
     let relative =
         |path: &std::path::PathBuf| BString::from(path.strip_prefix("/").unwrap_or(path).as_os_str().as_bytes());
     Ok(made.iter().map(relative).collect())

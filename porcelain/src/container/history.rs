@@ -3,7 +3,7 @@
 //! `refs/containers/NAME` is a container's head. Creating makes its first commit, `rd commit` adds one. A container that
 //! is removed when it ends (`--rm`) has no ref until somebody commits it: its head is the commit that it started from.
 
-use plumbing::commit::{Commit, NewCommit, State, host_signature};
+use plumbing::commit::{NewCommit, State, host_signature};
 use plumbing::store::Batch;
 use plumbing::store::refs::{CONTAINERS, Expect};
 use plumbing::{Id, Store};
@@ -16,30 +16,31 @@ pub fn ref_name(name: &str) -> String {
     format!("{CONTAINERS}{name}")
 }
 
-/// The commit that the container is at.
-pub fn head(store: &Store, container: &Container) -> Result<Id> {
-    Ok(head_and_ref(store, container)?.0)
+impl Config {
+    /// The commit that the container started from: what lies below its upper folder.
+    pub fn base(&self) -> Result<Id> {
+        Id::from_hex(self.base.as_bytes()).map_err(|error| Error::invalid("base commit", &self.base, error))
+    }
+}
+
+impl Container {
+    /// The commit that the container is at.
+    pub fn head(&self, store: &Store) -> Result<Id> {
+        Ok(head_and_ref(store, self)?.0)
+    }
 }
 
 /// The commit that the container is at, and what its ref has to be for it to move on.
 pub(super) fn head_and_ref(store: &Store, container: &Container) -> Result<(Id, Expect)> {
     Ok(match store.get_ref(&ref_name(&container.config.name))? {
         Some(id) => (id, Expect::Id(id)),
-        None => (base(&container.config)?, Expect::Missing),
-    })
-}
-
-/// The commit that the container was made from: what lies below its upper folder.
-pub fn base(config: &Config) -> Result<Id> {
-    Id::from_hex(config.base.as_bytes()).map_err(|_| Error::Invalid {
-        what: "base commit of a container",
-        input: config.base.clone(),
-        why: "it is no id".into(),
+        None => (container.config.base()?, Expect::Missing),
     })
 }
 
 /// Make the container's first commit: the state that it starts from, with its configuration.
-pub(super) fn begin(store: &Store, config: &Config, from: &Commit) -> Result<Id> {
+pub(super) fn begin(store: &Store, config: &Config) -> Result<Id> {
+    let from = store.read_commit(&config.base()?)?;
     let mut batch = store.batch();
     let container = Some(write_config(&mut batch, config)?);
     let state = State { container, layer: None, manifest: None, ..from.state };

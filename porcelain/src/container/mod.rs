@@ -14,10 +14,10 @@ mod folder;
 mod freeze;
 pub mod history;
 mod host;
-pub mod launch;
 mod monitor;
 
 pub mod names;
+mod origin;
 mod prepare;
 mod process;
 mod protocol;
@@ -39,6 +39,8 @@ pub use config::{Bind, Config, Id, Network, Tmpfs};
 pub use folder::{Folder, Lock};
 pub use freeze::Frozen;
 pub use monitor::run as run_monitor;
+pub use oci_spec::image::Config as ImageConfig;
+pub use origin::{image_config, lower};
 pub use process::Process;
 pub use start::{Io, Launch};
 pub use state::{State, Status};
@@ -67,6 +69,12 @@ impl Container {
     /// What it is doing.
     pub fn state(&self) -> Result<State> {
         self.folder.state()
+    }
+
+    /// The files and folders in the upper folder that rd made as mount points, absolute paths in the container: while
+    /// they are empty they are no change.
+    pub fn made_mount_points(&self) -> Result<Vec<PathBuf>> {
+        prepare::made_mount_points(&self.folder)
     }
 }
 

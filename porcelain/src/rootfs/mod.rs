@@ -5,7 +5,6 @@
 //! the image's place. Every mount is made in the mount namespace of the caller, which is a container's monitor: when
 //! its processes are gone the kernel clears the mounts, so the host never sees one.
 
-mod lower;
 mod mounter;
 mod strategy;
 mod upper;
@@ -14,7 +13,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use lower::{folder, lower, strategy_cache};
 pub use strategy::{Strategy, StrategyCache};
 
 use crate::{Error, IoResultExt, Result};
@@ -68,23 +66,19 @@ pub fn mount(root: &Root, target: &Path, cache: &StrategyCache) -> Result<Strate
                 cache.remember(strategy);
                 return Ok(strategy);
             }
-            Err(error @ Error::Mount { .. }) => refusals.push(error),
+            Err(error @ Error::Mount { .. }) => refusals.push(error.chain().join(": ")),
             Err(error) => return Err(error),
         }
     }
-    if refusals.iter().all(is_lack_of_support) {
-        cache.remember(Strategy::Folder);
-    }
-    let refusals: Vec<String> = refusals.iter().map(|error| error.chain().join(": ")).collect();
     Err(Error::runtime("this kernel can't mount an image", refusals))
 }
 
-/// Whether the kernel would refuse the same again, and not only for want of memory or the like.
-fn is_lack_of_support(error: &Error) -> bool {
-    use rustix::io::Errno;
-    let Error::Mount { source, .. } = error else { return false };
-    let lacks = [Errno::NODEV, Errno::INVAL, Errno::OPNOTSUPP, Errno::NOSYS, Errno::NOTBLK];
-    lacks.iter().any(|errno| source.raw_os_error() == Some(errno.raw_os_error()))
+/// True where the kernel has all that mounting an image needs: EROFS, and data-only layers in overlayfs (Linux 6.5).
+pub fn can_mount_images() -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse::<u32>().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    version >= (6, 5) && rustix::mount::fsopen("erofs", rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC).is_ok()
 }
 
 /// Opens `path` for use as a mount's source, layer or target: nothing is read from it.

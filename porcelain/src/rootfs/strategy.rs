@@ -1,7 +1,7 @@
 //! Which way of mounting works on this kernel, remembered so that a start doesn't try what failed before.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A way of mounting a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,16 +39,6 @@ impl StrategyCache {
         StrategyCache { file: file.into() }
     }
 
-    /// The file.
-    pub fn file(&self) -> &Path {
-        &self.file
-    }
-
-    /// Whether no image can be mounted on the running kernel, so that a checked-out folder has to take its place.
-    pub fn needs_folder(&self) -> bool {
-        self.remembered() == Some(Strategy::Folder)
-    }
-
     /// The strategies for an EROFS image, the one to try first in front.
     pub fn candidates(&self) -> Vec<Strategy> {
         let mut strategies = vec![Strategy::Single, Strategy::Stacked];
@@ -65,7 +55,7 @@ impl StrategyCache {
         if release != kernel_release() {
             return None;
         }
-        [Strategy::Single, Strategy::Stacked, Strategy::Folder].into_iter().find(|strategy| strategy.name() == name)
+        [Strategy::Single, Strategy::Stacked].into_iter().find(|strategy| strategy.name() == name)
     }
 
     /// Remembers `strategy`; a hint that can't be written is worth no error.

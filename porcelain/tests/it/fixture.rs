@@ -63,9 +63,56 @@ impl Store {
         self.front(config, "attached").stdin(Stdio::null()).output().unwrap()
     }
 
+    /// Starts a container that exists and waits for its end.
+    pub fn start(&self, config: &Config) -> Output {
+        self.front(config, "again").stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Nothing of the container is left on the host: no process, no cgroup, no mount, no mark.
+    #[track_caller]
+    pub fn assert_clean(&self, id: &Id) {
+        for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap() {
+            let folder = hierarchy.unwrap().path().join("rd").join(id.as_str());
+            assert!(!folder.exists(), "{}", folder.display());
+        }
+        assert!(!Path::new("/sys/fs/cgroup/rd").join(id.as_str()).exists());
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        assert!(!mounts.contains(self.path().to_str().unwrap()), "{mounts}");
+        assert!(!self.path().join("containers/running").join(id.as_str()).exists());
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command);
+            assert!(!command.contains(id.short()) || command.contains("front"), "{command}");
+        }
+    }
+
     /// Runs `command` in a shell in a new container and returns its standard output; anything else is a failure.
     pub fn output(&self, command: &str) -> String {
         success(&self.run(&self.shell(command)))
+    }
+}
+
+/// The names of a file's extended attributes.
+pub fn attributes(path: &Path) -> Vec<String> {
+    let mut names = vec![0; 65536];
+    let length = rustix::fs::llistxattr(path, &mut names).unwrap();
+    names[..length]
+        .split(|b| *b == 0)
+        .filter(|n| !n.is_empty())
+        .map(|n| String::from_utf8(n.to_vec()).unwrap())
+        .collect()
+}
+
+/// Waits until `check` gives something; panics after a minute.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let start = std::time::Instant::now();
+    loop {
+        if let Some(value) = check() {
+            return value;
+        }
+        assert!(start.elapsed() < std::time::Duration::from_secs(60), "{what}: not within a minute");
+        std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }
 
@@ -100,12 +147,12 @@ pub fn front(store: &Path, lower: &str, config: &str, io: &str) -> ExitCode {
         image: Default::default(),
         strategy_cache: store.join("mounts/strategy"),
         io: match io {
-            "attached" => Io::Attached { stdin: config.open_stdin },
+            "attached" | "again" => Io::Attached { stdin: config.open_stdin },
             _ => Io::Detached,
         },
         monitor: vec!["/proc/self/exe".into(), "monitor".into()],
     };
-    match start(store, config, launch) {
+    match start(store, config, launch, io == "again") {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap()),
         Err(error) => {
             eprintln!("error: {}", error.chain().join(": "));
@@ -117,12 +164,18 @@ pub fn front(store: &Path, lower: &str, config: &str, io: &str) -> ExitCode {
     }
 }
 
-fn start(store: &Path, config: Config, launch: Launch) -> porcelain::Result<i32> {
+fn start(store: &Path, config: Config, launch: Launch, again: bool) -> porcelain::Result<i32> {
     let containers = Containers::open(store)?;
     containers.reconcile()?;
     let command = container::spec::command_line(&config, &launch.image)?;
     let detached = launch.io == Io::Detached;
-    let (container, lock) = containers.create(config, command)?;
+    let (container, lock) = if again {
+        let container = containers.find(config.id.as_str())?;
+        let lock = containers.lock(&container)?;
+        (container, lock)
+    } else {
+        containers.create(config, command)?
+    };
     let attached = containers.start(&container, lock, launch)?;
     if detached { Ok(0) } else { attached.wait() }
 }

@@ -52,6 +52,20 @@ impl<'a> Shower<'a> {
         self.one(screen, commit)
     }
 
+    /// Print the next commit without its changes.
+    pub fn header(&mut self, screen: &mut Screen, commit: &Header) -> Result<(), Failure> {
+        if self.shown && self.commits.format.has_separators() {
+            screen.put("\n")?;
+        }
+        self.shown = true;
+        commits::print(screen, self.store, commit, &self.commits)
+    }
+
+    /// The next commit is parted from nothing.
+    pub fn restart(&mut self) {
+        self.shown = false;
+    }
+
     /// A commit without the separator.
     fn one(&self, screen: &mut Screen, commit: &Header) -> Result<(), Failure> {
         commits::print(screen, self.store, commit, &self.commits)?;

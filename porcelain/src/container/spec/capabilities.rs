@@ -30,7 +30,7 @@ const DEFAULT: [Capability; 14] = [
 ];
 
 /// Reads `NET_ADMIN`, `cap_net_admin` or `ALL`, in any case, into the spelling that configurations keep.
-pub(crate) fn parse(spelling: &str) -> Result<String> {
+pub fn parse(spelling: &str) -> Result<String> {
     let upper = spelling.to_ascii_uppercase();
     let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
     if name == "ALL" {

@@ -24,6 +24,7 @@ use super::host::Host;
 use super::user::User;
 use crate::{Error, Result};
 
+pub use capabilities::parse as parse_capability;
 pub use mounts::mount_points;
 
 /// Soft and hard limit of open files, where the host allows them: what systemd gives to services, and so docker.

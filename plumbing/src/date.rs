@@ -1,0 +1,123 @@
+//! Dates as git reads them in `GIT_AUTHOR_DATE` and `GIT_COMMITTER_DATE` (git-commit(1), "DATE FORMATS").
+
+use gix::date::Time;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::{Error, Result};
+
+/// A bare number from here on is seconds since the epoch; git takes smaller ones for dates.
+const FIRST_TIMESTAMP: i64 = 100_000_000;
+
+/// Read a point in time with its offset; local time where the text has no offset.
+///
+/// Git's own format (`1700000000 +0200`), timestamps, ISO 8601 and RFC 2822 in git's spellings. Dates without a time
+/// and relative ones are refused, as git refuses them here.
+pub fn parse(text: &str) -> Result<Time> {
+    read(text.trim()).ok_or_else(|| Error::Invalid {
+        what: "date",
+        input: text.into(),
+        why: "write it as '1700000000 +0100' or '2023-11-14 23:13:20 +0100'".into(),
+    })
+}
+
+fn read(text: &str) -> Option<Time> {
+    let (number, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let digits = number.strip_prefix('@').unwrap_or(number);
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return from_seconds(digits.parse().ok()?, rest.trim(), number.len() > digits.len());
+    }
+    // Without a time of day it is no point in time.
+    if !text.contains(':') && !text.contains('T') {
+        return None;
+    }
+    let text = year_first(text).unwrap_or_else(|| text.to_owned());
+    let as_if_utc = gix::date::parse(&format!("{text} +0000"), None);
+    match as_if_utc {
+        Ok(time) => Some(from_local(time.seconds)),
+        Err(_) => gix::date::parse(&text, None).ok(),
+    }
+}
+
+/// Seconds since the epoch with an offset, which may be missing from what looks like a timestamp.
+fn from_seconds(seconds: i64, offset: &str, marked: bool) -> Option<Time> {
+    if offset.is_empty() {
+        return (seconds >= FIRST_TIMESTAMP).then(|| Time { seconds, offset: local_offset(seconds) });
+    }
+    (marked || seconds >= FIRST_TIMESTAMP).then_some(Time { seconds, offset: parse_offset(offset)? })
+}
+
+/// `+0200`, `+02:00`, `+02`, `UTC`, `Z`: seconds east of Greenwich.
+fn parse_offset(text: &str) -> Option<i32> {
+    if matches!(text, "Z" | "UTC" | "GMT") {
+        return Some(0);
+    }
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    let digits = text.strip_prefix(['+', '-'])?.replace(':', "");
+    let (hours, minutes) = digits.split_at_checked(2)?;
+    let minutes: i32 = if minutes.is_empty() { 0 } else { minutes.parse().ok()? };
+    let hours: i32 = hours.parse().ok()?;
+    (hours < 24 && minutes < 60 && digits.len() <= 4).then_some(sign * (hours * 3600 + minutes * 60))
+}
+
+/// `MM/DD/YYYY …` and `DD.MM.YYYY …` with the year first.
+fn year_first(text: &str) -> Option<String> {
+    let (date, time) = text.split_once(' ')?;
+    let (first, second, year) = match (date.contains('/'), date.contains('.')) {
+        (true, false) => parts(date, '/')?,
+        (false, true) => parts(date, '.').map(|(day, month, year)| (month, day, year))?,
+        _ => return None,
+    };
+    (year.len() == 4).then(|| format!("{year}-{first:0>2}-{second:0>2} {time}"))
+}
+
+fn parts(date: &str, separator: char) -> Option<(&str, &str, &str)> {
+    let mut parts = date.split(separator);
+    let all = (parts.next()?, parts.next()?, parts.next()?);
+    parts.next().is_none().then_some(all)
+}
+
+/// The offset of local time at a point in time.
+pub fn local_offset(seconds: i64) -> i32 {
+    let stamp = Timestamp::from_second(seconds).unwrap_or_default();
+    TimeZone::system().to_offset(stamp).seconds()
+}
+
+/// The time that local clocks show `seconds` at, counted as if they ran in UTC.
+fn from_local(seconds: i64) -> Time {
+    let shown = Timestamp::from_second(seconds).unwrap_or_default();
+    let civil = TimeZone::UTC.to_datetime(shown);
+    let at = TimeZone::system().to_timestamp(civil).map_or(seconds, Timestamp::as_second);
+    Time { seconds: at, offset: local_offset(at) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_with_an_offset_are_read_as_git_reads_them() {
+        for (text, seconds, offset) in [
+            ("@1700000000 +0200", 1_700_000_000, 7200),
+            ("1700000000 -0730", 1_700_000_000, -27000),
+            ("1700000000 +02", 1_700_000_000, 7200),
+            ("1700000000 UTC", 1_700_000_000, 0),
+            ("@0 +0000", 0, 0),
+            ("2005-04-07T22:13:13Z", 1_112_911_993, 0),
+            ("2005-04-07 22:13:13 +0200", 1_112_904_793, 7200),
+            ("2005-04-07T22:13:13+02:00", 1_112_904_793, 7200),
+            ("Thu, 07 Apr 2005 22:13:13 +0200", 1_112_904_793, 7200),
+            ("Thu Apr 7 22:13:13 2005 +0200", 1_112_904_793, 7200),
+        ] {
+            assert_eq!(read(text), Some(Time { seconds, offset }), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_point_in_time_is_refused() {
+        for text in ["2005-04-07", "yesterday", "2 hours ago", "now", "garbage", "0", "@0", "@-5 +0000", "12345678", ""]
+        {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Git's manners, for the object commands: its words for failures, its names, abbreviations and lines.
+
+pub mod ident;
+pub mod tree;
+
+use std::io::{BufWriter, StdoutLock, Write};
+
+use plumbing::gix::hash::Prefix;
+use plumbing::gix::objs::Kind;
+use plumbing::{Error, Id, Store, revision};
+
+use crate::report::Failure;
+
+/// Where an object command prints: buffered, since an image has tens of thousands of lines.
+pub fn stdout() -> BufWriter<StdoutLock<'static>> {
+    BufWriter::with_capacity(64 * 1024, std::io::stdout().lock())
+}
+
+/// The failure where the folder that was given holds no repository.
+pub fn no_repository(error: Error) -> Failure {
+    match error {
+        Error::NotFound { what: "git repository", name } => Failure::fatal(format!("not a git repository: '{name}'")),
+        error => error.into(),
+    }
+}
+
+/// The id that `text` names. A complete id is one whether or not there is such an object.
+pub fn name_to_id(store: &Store, text: &str) -> Result<Option<Id>, Failure> {
+    if text.len() == 64
+        && let Ok(id) = Id::from_hex(text.as_bytes())
+    {
+        return Ok(Some(id));
+    }
+    match revision::resolve(store, text) {
+        Ok(id) => Ok(Some(id)),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error @ Error::Ambiguous { .. }) => {
+            eprintln!("error: {}", crate::output::printable(&error.to_string()));
+            Ok(None)
+        }
+        Err(error @ Error::Invalid { .. }) => Err(Failure::fatal(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The id that `text` names, else git's failure.
+pub fn object(store: &Store, text: &str) -> Result<Id, Failure> {
+    name_to_id(store, text)?.ok_or_else(|| Failure::fatal(format!("Not a valid object name {text}")))
+}
+
+/// Follow tags, and a commit to its tree, until an object of `kind`; `None` where that leads nowhere.
+pub fn peel(store: &Store, id: Id, kind: Kind) -> Result<Option<Id>, Failure> {
+    match store.find_header(&id)? {
+        None => Ok(None),
+        Some((found, _)) if found == kind => Ok(Some(id)),
+        Some((Kind::Tree | Kind::Blob, _)) => Ok(None),
+        Some(_) => {
+            let object = store.repo().find_object(id).map_err(Error::git(format!("read object {id}")))?;
+            Ok(object.peel_to_kind(kind).ok().map(|object| object.id))
+        }
+    }
+}
+
+/// How long an abbreviated id is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abbrev {
+    /// Complete.
+    Full,
+    /// As long as git finds fit for the number of objects.
+    Auto,
+    /// At least so long.
+    AtLeast(usize),
+}
+
+impl Abbrev {
+    /// The value of `--abbrev[=N]` as git reads it: 0 is complete, fewer than four digits are four.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        let number: i64 =
+            text.parse().map_err(|_| Failure::usage("option `abbrev' expects a numerical value".to_owned()))?;
+        Ok(match number {
+            0 => Abbrev::Full,
+            number => Abbrev::AtLeast(usize::try_from(number).unwrap_or(0).max(4)),
+        })
+    }
+}
+
+/// Shortest automatic abbreviation.
+const AUTO_MIN: u32 = 7;
+
+/// The id in hex, cut to the length at which no other git object has the same digits.
+pub fn abbreviate(store: &Store, id: &Id, abbrev: Abbrev) -> Result<String, Failure> {
+    let hex = id.to_hex().to_string();
+    let doing = || Error::git(format!("abbreviate {id}"));
+    let start = match abbrev {
+        Abbrev::Full => return Ok(hex),
+        Abbrev::AtLeast(length) => length,
+        Abbrev::Auto => {
+            let count = store.repo().objects.packed_object_count().map_err(doing())?;
+            ((64 - count.leading_zeros()).div_ceil(2)).max(AUTO_MIN) as usize
+        }
+    };
+    for length in start..hex.len() {
+        let prefix = Prefix::new(id, length).map_err(doing())?;
+        let other = match store.repo().objects.lookup_prefix(prefix, None).map_err(doing())? {
+            None => false,
+            Some(Ok(found)) => found != *id,
+            Some(Err(())) => true,
+        };
+        if !other {
+            return Ok(hex[..length].to_owned());
+        }
+    }
+    Ok(hex)
+}
+
+/// Print `text` and a line end.
+pub fn print_line(text: impl std::fmt::Display) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}
