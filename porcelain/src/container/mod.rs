@@ -203,6 +203,14 @@ impl Containers {
         Ok(Container { folder, config })
     }
 
+    /// Finds a container as [`find`](Self::find) does; `None` where no container has that name or id.
+    pub fn find_any(&self, name: &str) -> Result<Option<Container>> {
+        match self.find(name) {
+            Err(Error::NotFound { .. }) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
     fn find_prefix(ids: &BTreeMap<String, Id>, prefix: &str) -> Result<Id> {
         let found: Vec<(&String, &Id)> = ids.iter().filter(|(_, id)| id.as_str().starts_with(prefix)).collect();
         match found.as_slice() {
