@@ -22,6 +22,7 @@ pub mod rev_parse;
 pub mod rm;
 pub mod rmi;
 pub mod run;
+pub mod show;
 pub mod show_ref;
 pub mod start;
 pub mod tag;

@@ -142,11 +142,6 @@ impl Screen {
         self.out.write_all(bytes.as_ref())
     }
 
-    /// Print bytes as they are, also to a terminal: for those who ask for a file.
-    pub fn put_raw(&mut self, reader: &mut dyn io::Read) -> io::Result<()> {
-        io::copy(reader, &mut self.out).map(drop)
-    }
-
     /// Hand all of it on.
     pub fn finish(mut self) -> io::Result<()> {
         self.out.flush()

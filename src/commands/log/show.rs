@@ -52,6 +52,20 @@ impl<'a> Shower<'a> {
         self.one(screen, commit)
     }
 
+    /// Print the next commit without its changes.
+    pub fn header(&mut self, screen: &mut Screen, commit: &Header) -> Result<(), Failure> {
+        if self.shown && self.commits.format.has_separators() {
+            screen.put("\n")?;
+        }
+        self.shown = true;
+        commits::print(screen, self.store, commit, &self.commits)
+    }
+
+    /// The next commit is parted from nothing.
+    pub fn restart(&mut self) {
+        self.shown = false;
+    }
+
     /// A commit without the separator.
     fn one(&self, screen: &mut Screen, commit: &Header) -> Result<(), Failure> {
         commits::print(screen, self.store, commit, &self.commits)?;
@@ -72,8 +86,9 @@ impl<'a> Shower<'a> {
             screen.put("\n")?;
         }
         let both = self.changes.stat && (self.changes.patch || self.changes.unified.is_some());
-        match self.commits.format {
+        match &self.commits.format {
             Format::Oneline => {}
+            Format::Custom { text, .. } if text.is_empty() => {}
             _ if both => screen.put("---\n")?,
             _ => screen.put("\n")?,
         }
@@ -110,7 +125,7 @@ impl<'a> Shower<'a> {
     pub fn graph(&mut self, screen: &mut Screen, listed: &[Header], filtered: bool) -> Result<(), Failure> {
         let ids: Vec<_> = listed.iter().map(|commit| commit.id).collect();
         let rewritten = if filtered { Some(listed_parents(self.store, &ids)?) } else { None };
-        let mut graph = Graph::default();
+        let mut graph = Graph::new(self.commits.format.has_separators());
         for (index, commit) in listed.iter().enumerate() {
             while graph.has_rows() {
                 screen.put(graph.next_row() + "\n")?;
@@ -118,7 +133,7 @@ impl<'a> Shower<'a> {
             let parents = rewritten.as_ref().and_then(|all| all.get(&commit.id)).unwrap_or(&commit.parents);
             graph.begin(commit.id, parents);
             if index > 0 && self.commits.format.has_separators() {
-                screen.put(graph.separator().to_owned() + "\n")?;
+                screen.put(graph.take_separator() + "\n")?;
             }
             for row in graph.leading() {
                 screen.put(format!("{row}\n"))?;

@@ -12,6 +12,8 @@ use plumbing::Id;
 #[derive(Debug, Default)]
 pub struct Graph {
     lanes: Vec<Id>,
+    /// Whether a row parts each commit from the one before.
+    has_separators: bool,
     /// Rows that are still to be drawn for the commit: its own first.
     rows: VecDeque<String>,
     width: usize,
@@ -21,7 +23,7 @@ pub struct Graph {
     separator: String,
     /// What the last of the rows does.
     last: LastRow,
-    /// The same of the row that was drawn last.
+    /// The same of the row that was drawn last, rows without a turn aside.
     drawn: LastRow,
 }
 
@@ -40,6 +42,11 @@ enum LastRow {
 type Edges = Vec<Option<usize>>;
 
 impl Graph {
+    /// A graph without commits.
+    pub fn new(has_separators: bool) -> Self {
+        Self { has_separators, ..Self::default() }
+    }
+
     /// Go on with the commit `id`, whose row comes next.
     pub fn begin(&mut self, id: Id, parents: &[Id]) {
         let before = self.lanes.len();
@@ -51,8 +58,9 @@ impl Graph {
         let merge = Merge::new(&old, at, parents);
         let edges = self.follow(&merge);
         self.separator = self.pad("| ".repeat(before));
-        let commit_row = merge.commit_row(self.drawn, &edges);
         self.leading = merge.expansion(self.drawn).into_iter().map(|row| self.pad(row)).collect();
+        let above = if self.has_separators && self.leading.is_empty() { LastRow::Other } else { self.drawn };
+        let commit_row = merge.commit_row(above, &edges);
         self.push(commit_row);
         self.last = LastRow::Other;
         if parents.len() > 1 {
@@ -76,13 +84,15 @@ impl Graph {
     /// What stands before the next line of the commit.
     pub fn next_row(&mut self) -> String {
         let row = self.rows.pop_front();
-        self.drawn = if row.is_some() && self.rows.is_empty() { self.last } else { LastRow::Other };
+        if row.is_some() && self.rows.is_empty() {
+            self.drawn = self.last;
+        }
         row.unwrap_or_else(|| self.pad("| ".repeat(self.lanes.len())))
     }
 
-    /// What stands in the line between the last commit and this one.
-    pub fn separator(&self) -> &str {
-        &self.separator
+    /// What stands in the line between the last commit and this one; a row that is needed anyway is one.
+    pub fn take_separator(&mut self) -> String {
+        if self.leading.is_empty() { std::mem::take(&mut self.separator) } else { self.leading.remove(0) }
     }
 
     /// Rows between the separator and the commit's own.

@@ -69,11 +69,12 @@ fn push_expanded(line: &[u8], out: &mut BString) {
     }
 }
 
-/// The subject as git makes a file name of it.
+/// The first line as git makes a file name of it.
 pub(super) fn sanitized(message: &BString) -> String {
     let keep = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '_';
     let mut out = String::new();
-    for c in subject(message).to_str_lossy().chars() {
+    let (lines, _) = split(message.as_bstr());
+    for c in lines.first().copied().unwrap_or_default().to_str_lossy().chars() {
         match keep(c) {
             true if c == '.' && out.ends_with('.') => {}
             true => out.push(c),

@@ -52,7 +52,8 @@ impl Format {
                 if let Some(text) = text.strip_prefix("format:") {
                     return Ok(Self::Custom { text: text.into(), terminated: false });
                 }
-                let custom = text.strip_prefix("tformat:").or_else(|| text.contains('%').then_some(text));
+                let is_custom = text.contains('%') || text.is_empty();
+                let custom = text.strip_prefix("tformat:").or_else(|| is_custom.then_some(text));
                 let text = custom
                     .ok_or("it is oneline, short, medium, full, fuller, raw, or has placeholders like %h and %s")?;
                 Self::Custom { text: text.into(), terminated: true }
@@ -96,7 +97,7 @@ pub fn print(screen: &mut Screen, store: &Store, commit: &Header, style: &Style)
         Format::Custom { text, terminated } => {
             let text = format::expand(store, commit, style, text, screen);
             screen.put_colored(&text)?;
-            if *terminated {
+            if *terminated && !text.is_empty() {
                 screen.put("\n")?;
             }
         }
@@ -130,7 +131,7 @@ fn print_id(screen: &mut Screen, store: &Store, commit: &Header, style: &Style, 
 fn body(store: &Store, commit: &Header, style: &Style) -> Result<Vec<u8>, Failure> {
     let mut out = BString::default();
     if style.format == Format::Raw {
-        raw_header(commit, style, store, &mut out);
+        raw_header(commit, &mut out);
     } else {
         people(store, commit, style, &mut out);
     }
@@ -174,11 +175,10 @@ fn people(store: &Store, commit: &Header, style: &Style, out: &mut BString) {
     }
 }
 
-fn raw_header(commit: &Header, style: &Style, store: &Store, out: &mut BString) {
-    let id = |id: &Id| if style.short_ids { abbreviate(store, id) } else { id.to_string() };
+fn raw_header(commit: &Header, out: &mut BString) {
     let mut line = |title: &str, text: &[u8]| out.extend_from_slice(&[title.as_bytes(), text, b"\n"].concat());
-    line("tree ", id(&commit.tree).as_bytes());
-    commit.parents.iter().for_each(|parent| line("parent ", id(parent).as_bytes()));
+    line("tree ", commit.tree.to_string().as_bytes());
+    commit.parents.iter().for_each(|parent| line("parent ", parent.to_string().as_bytes()));
     for (title, who) in [("author ", &commit.author), ("committer ", &commit.committer)] {
         line(title, &[person(who).as_slice(), b" ", DateStyle::Raw.format(who.time).as_bytes()].concat());
     }
