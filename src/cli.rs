@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use plumbing::Store;
 use porcelain::container::Containers;
 
@@ -99,6 +99,20 @@ pub fn default_store_dir() -> PathBuf {
     data.unwrap_or_else(|| PathBuf::from("/var/lib")).join("rd")
 }
 
+/// Say what is wrong with the command line, or print the help; the exit status, which for the object commands is git's.
+pub fn misused(error: &clap::Error) -> ExitCode {
+    // A reader that has gone needs no help.
+    let _ = error.print();
+    let matches = Cli::command().ignore_errors(true).try_get_matches();
+    let command = matches.ok().and_then(|matches| matches.subcommand_name().map(str::to_owned));
+    let is_object_command = command.is_some_and(|name| crate::git::COMMANDS.contains(&name.as_str()));
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if is_object_command => ExitCode::from(crate::report::USAGE),
+        _ => ExitCode::from(crate::report::FAILED),
+    }
+}
+
 /// Declares the commands once: variant, module of the same name in `commands`.
 macro_rules! commands {
     ($($(#[$attribute:meta])* $variant:ident => $module:ident,)*) => {
@@ -127,8 +141,9 @@ commands! {
     Rm => rm,
     Import => import,
     Init => init,
-    Commit => commit,
     Diff => diff,
+    Log => log,
+    Commit => commit,
     Images => images,
     Tag => tag,
     Rmi => rmi,

@@ -16,7 +16,10 @@ use clap::Parser;
 fn main() -> ExitCode {
     output::die_quietly_on_a_broken_pipe();
     completion::answer();
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return cli::misused(&error),
+    };
     output::set_color(cli.globals.color);
     let store = cli.globals.store_dir();
     match cli.run() {

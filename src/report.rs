@@ -10,7 +10,7 @@ pub const FAILED: u8 = 2;
 const FATAL: u8 = 128;
 
 /// Exit status of an object command that was used wrongly, as git's.
-const USAGE: u8 = 129;
+pub const USAGE: u8 = 129;
 
 /// Exit status when the reader of our output has gone: that of a process that SIGPIPE ended.
 const BROKEN_PIPE: u8 = 141;

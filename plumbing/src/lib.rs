@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod archive;
 pub mod capture;
 pub mod checkout;
 pub mod commit;
@@ -15,6 +16,7 @@ pub mod diff;
 pub mod digest;
 pub mod disk;
 pub mod error;
+pub mod history;
 pub mod image_name;
 pub mod import;
 pub mod layer;

@@ -13,6 +13,7 @@ pub mod import;
 pub mod info;
 pub mod init;
 pub mod inspect;
+pub mod log;
 pub mod ls_tree;
 pub mod mktree;
 pub mod monitor;

@@ -2,6 +2,7 @@
 
 pub mod age;
 pub mod changes;
+pub mod commits;
 pub mod quote;
 pub mod screen;
 pub mod size;

@@ -9,6 +9,7 @@ pub mod changes;
 pub mod commit;
 pub mod config;
 pub mod describe;
+mod devices;
 mod etc;
 mod exec;
 mod folder;
@@ -203,6 +204,14 @@ impl Containers {
         let folder = self.folder(&id);
         let config = folder.config()?;
         Ok(Container { folder, config })
+    }
+
+    /// Finds a container as [`find`](Self::find) does; `None` where no container has that name or id.
+    pub fn find_any(&self, name: &str) -> Result<Option<Container>> {
+        match self.find(name) {
+            Err(Error::NotFound { .. }) => Ok(None),
+            found => found.map(Some),
+        }
     }
 
     fn find_prefix(ids: &BTreeMap<String, Id>, prefix: &str) -> Result<Id> {
