@@ -215,10 +215,14 @@ fn cli_md() -> String {
     let listed = top.split("\nCommands:\n").nth(1).unwrap().lines().take_while(|line| line.starts_with(' '));
     let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     let names: Vec<&str> = names.map(|line| line.split_whitespace().next().unwrap()).collect();
-    let mut text = String::from("# The commands of rd\n\nWhat `--help` says, put together by `tests/tidy.rs`.\n");
+    let mut text = String::from(
+        "# The commands of rd\n\nWhat `--help` says, put together by `tests/tidy.rs`. Every command takes the global options as well.\n",
+    );
     text += &format!("\n## rd\n\n```text\n{top}```\n");
     for name in names {
-        text += &format!("\n## rd {name}\n\n```text\n{}```\n", help(&[name]));
+        let help = help(&[name]);
+        let own = help.split("\nGlobal options:\n").next().unwrap_or_default();
+        text += &format!("\n## rd {name}\n\n```text\n{own}```\n");
     }
     text
 }

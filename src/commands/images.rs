@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::Globals;
 use crate::output::table::{Listing, Row, Style};
 use crate::output::{SHORT, age, emit, size};
-use crate::report::Failure;
+use crate::report::{self, Failure};
 
 /// List images
 ///
@@ -90,23 +90,38 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     for text in &args.filter {
         filter.add(&store, &mut facts, text)?;
     }
-    let images = select(&store, &mut facts, &filter, args.all)?;
+    let (named, unreadable) = image::list(&store, &mut facts)?;
+    let images = select(&store, &mut facts, &filter, named, args.all)?;
     facts.save();
+    show(&store, &images, &args)?;
+    let mut code = ExitCode::SUCCESS;
+    for (name, error) in unreadable {
+        code = report::print(&Failure::new(format!("can't read the image '{name}'")).caused_by(error));
+    }
+    Ok(code)
+}
+
+fn show(store: &Store, images: &[Image], args: &Args) -> Result<(), Failure> {
     if args.json {
-        println!("{:#}", to_json(&store, &images)?);
-        return Ok(ExitCode::SUCCESS);
+        println!("{:#}", to_json(store, images)?);
+        return Ok(());
     }
     let listing = if args.digests { &WITH_DIGESTS } else { &PLAIN };
     let style = Style { format: args.format.as_deref(), quiet: args.quiet };
     let fields = listing.fields(&style);
     let rows: Vec<Row> = images.iter().flat_map(|image| rows(image, &fields, args.no_trunc)).collect();
     emit(&listing.render(&style, &rows)?);
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// The images that pass the filter, each with those of its names that do.
-fn select(store: &Store, facts: &mut Facts<'_>, filter: &Filter, all: bool) -> Result<Vec<Image>, Failure> {
-    let named = image::list(store, facts)?;
+fn select(
+    store: &Store,
+    facts: &mut Facts<'_>,
+    filter: &Filter,
+    named: Vec<Image>,
+    all: bool,
+) -> Result<Vec<Image>, Failure> {
     let mut unnamed = Vec::new();
     if filter.shows_unnamed() && filter.dangling == Some(true) {
         unnamed = image::list_dangling(store, facts, &named)?;

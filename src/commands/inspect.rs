@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use plumbing::Store;
+use plumbing::revision::similar;
 use porcelain::container::{self, Containers};
 use porcelain::image::{describe, find_commit};
 use serde_json::Value;
@@ -62,7 +63,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     for name in &args.names {
         match describe_one(&store, name, &args) {
             Ok(value) => found.push(value),
-            Err(error) => code = report::print(&error),
+            Err(error) => code = report::print_with(&error, |name| similar(&store, name)),
         }
     }
     match &template {
@@ -106,9 +107,8 @@ fn not_found(error: porcelain::Error, kind: Option<Kind>) -> Failure {
                 Some(Kind::Image) => "image",
                 Some(Kind::Container) => "container",
             };
-            Failure::new(format!("no such {what}: '{name}'"))
-                .hint("`rd images` lists images, `rd ps -a` containers")
-                .status(NO)
+            let failure: Failure = plumbing::Error::NotFound { what, name }.into();
+            failure.hint("`rd images` lists images, `rd ps -a` containers").status(NO)
         }
         error => error.into(),
     }

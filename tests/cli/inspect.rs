@@ -125,6 +125,8 @@ fn what_is_missing_is_told_and_the_rest_shown() {
     let output = sandbox.rd(["inspect", "nope", "team/web:1"]).assert().code(1).get_output().clone();
     assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap().as_array().unwrap().len(), 1);
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: no such image or container: 'nope'\nhint: "));
+    let stderr = sandbox.fails(1, ["inspect", "team/web:11"]);
+    assert!(stderr.contains("hint: did you mean 'team/web:1'"), "{stderr}");
     let output = sandbox.rd(["inspect", "--type", "image", "nope"]).assert().code(1).get_output().clone();
     assert_eq!(output.stdout, b"[]\n");
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: no such image: 'nope'\n"));
@@ -221,4 +223,20 @@ fn a_kind_is_chosen_by_type() {
     assert!(
         sandbox.fails(1, ["inspect", "--type=container", "other"]).starts_with("error: no such container: 'other'")
     );
+}
+
+#[test]
+fn layers_are_those_of_the_image_and_of_what_was_imported() {
+    let sandbox = Sandbox::new();
+    let (_, base) = filled(&sandbox);
+    sandbox.tag(sandbox.commit(&Change { parents: &[base], files: &[("a", "1")], ..Change::default() }), "made");
+    assert_eq!(sandbox.ok(["inspect", "-f", "{{.RootFS.Layers}}", "made"]), "[sha256:aa sha256:bb]\n");
+
+    std::fs::write(sandbox.path().join("file"), "1").unwrap();
+    let tar = std::process::Command::new("tar").args(["-cf", "root.tar", "file"]).current_dir(sandbox.path()).status();
+    assert!(tar.unwrap().success());
+    sandbox.ok(["import", "root.tar", "imported"]);
+    let sum = std::process::Command::new("sha256sum").arg("root.tar").current_dir(sandbox.path()).output().unwrap();
+    let digest = String::from_utf8(sum.stdout).unwrap()[..64].to_owned();
+    assert_eq!(sandbox.ok(["inspect", "-f", "{{.RootFS.Layers}}", "imported"]), format!("[sha256:{digest}]\n"));
 }

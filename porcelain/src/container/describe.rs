@@ -9,7 +9,6 @@ use super::config::{Bind, Config, Network};
 use super::history::ref_name;
 use super::{Container, State, Status, commit, spec};
 use crate::image::{self, describe, facts::Facts};
-use crate::rootfs::{Strategy, StrategyCache};
 use crate::{IoResultExt, Result};
 
 /// Go's zero time.
@@ -34,7 +33,7 @@ pub fn describe(store: &Store, container: &Container, sizes: bool) -> Result<Val
         "LogPath": "",
         "Name": format!("/{}", config.name),
         "RestartCount": 0,
-        "Driver": describe::DRIVER,
+        "Driver": describe::driver(store),
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
@@ -153,8 +152,7 @@ fn graph_driver(store: &Store, container: &Container) -> Result<Value> {
         "UpperDir": folder.upper(),
         "WorkDir": folder.work(),
     });
-    let strategy = StrategyCache::new(store.mounts_dir().join("strategy")).remembered();
-    Ok(json!({"Data": data, "Name": strategy.map_or(describe::DRIVER, Strategy::name)}))
+    Ok(json!({"Data": data, "Name": describe::driver(store)}))
 }
 
 fn mount(bind: &Bind) -> Value {

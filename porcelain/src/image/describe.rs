@@ -2,12 +2,13 @@
 
 use plumbing::commit::Commit;
 use plumbing::config::{ImageConfig, format_time};
-use plumbing::{Id, ImageName, Store, bstr::ByteSlice};
+use plumbing::{Id, ImageName, Store, bstr::ByteSlice, layer};
 use serde_json::{Map, Value, json};
 
 use super::facts::Facts;
 use super::{find, history, names};
 use crate::Result;
+use crate::rootfs::{Strategy, StrategyCache};
 
 /// The `Config` of a docker image, in its order; what an image's own configuration says replaces it.
 const CONFIG: [(&str, Value); 17] = [
@@ -55,8 +56,8 @@ pub fn describe(store: &Store, id: &Id) -> Result<Value> {
         "Os": config.os(),
         "Size": fact.size,
         "VirtualSize": fact.size,
-        "GraphDriver": {"Data": null, "Name": DRIVER},
-        "RootFS": {"Type": "layers", "Layers": diff_ids(&config)},
+        "GraphDriver": {"Data": null, "Name": driver(store)},
+        "RootFS": {"Type": "layers", "Layers": layers(store, &commit)?},
         "Metadata": {"LastTagTime": last_tagged(store, &named)?.map_or_else(|| NEVER.to_owned(), format_time)},
         "Rd": own(&commit, &named),
     });
@@ -64,8 +65,11 @@ pub fn describe(store: &Store, id: &Id) -> Result<Value> {
     Ok(image)
 }
 
-/// What docker calls the graph driver.
-pub(crate) const DRIVER: &str = "rd";
+/// What docker calls the graph driver: how roots are mounted here, as far as it was found out.
+pub(crate) fn driver(store: &Store) -> &'static str {
+    let remembered = StrategyCache::new(store.mounts_dir().join("strategy")).remembered();
+    remembered.map_or("rd", Strategy::name)
+}
 
 /// Go's zero time.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -75,10 +79,35 @@ fn text<'c>(config: &'c ImageConfig, key: &str) -> &'c str {
     config.fields().get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The digests of the uncompressed layers, the lowest first, as far as the configuration says.
-fn diff_ids(config: &ImageConfig) -> Vec<&str> {
-    let list = config.fields().get("rootfs").and_then(|rootfs| rootfs.get("diff_ids")).and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(Value::as_str).collect()
+/// The digests of the uncompressed layers, the lowest first: those that the nearest configuration lists, and those of
+/// the commits above it. A layer that rd made has no digest before it is packed.
+fn layers(store: &Store, commit: &Commit) -> Result<Vec<String>> {
+    let mut above = Vec::new();
+    let mut next = Some(commit.clone());
+    while let Some(commit) = next {
+        let config = ImageConfig::parse(&store.read_blob(&commit.state.config)?)?;
+        if let Some(listed) = diff_ids(&config) {
+            above.extend(listed.into_iter().rev());
+            break;
+        }
+        above.extend(
+            commit
+                .state
+                .layer
+                .map(|layer| layer::head(store, &layer))
+                .transpose()?
+                .map(|head| head.diff_id.to_string()),
+        );
+        next = commit.parents.first().map(|parent| store.read_commit(parent)).transpose()?;
+    }
+    above.reverse();
+    Ok(above)
+}
+
+/// The layers that a configuration lists.
+fn diff_ids(config: &ImageConfig) -> Option<Vec<String>> {
+    let list = config.fields().get("rootfs")?.get("diff_ids")?.as_array()?;
+    Some(list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
 /// A commit that only holds a pulled image's configuration has nothing to say itself: its last step has.

@@ -12,6 +12,9 @@ use plumbing::{Id, Store};
 use super::size;
 use crate::Result;
 
+/// Commits that nobody asks for any more are forgotten when they are more than this, and more than those asked for.
+const MOST_UNUSED: usize = 1000;
+
 /// What a listing shows of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
@@ -23,40 +26,51 @@ pub struct Fact {
     pub digest: Option<Digest>,
 }
 
+/// A fact, and whether anybody asked for it.
+struct Known {
+    fact: Fact,
+    used: bool,
+}
+
 /// Facts of a store's commits.
 pub struct Facts<'s> {
     store: &'s Store,
-    known: HashMap<Id, Fact>,
-    /// Those that were worked out now, not read.
-    learned: Vec<Id>,
+    known: HashMap<Id, Known>,
+    /// Whether one was worked out now, not read.
+    learned: bool,
 }
 
 impl<'s> Facts<'s> {
     /// What is remembered.
     pub fn open(store: &'s Store) -> Self {
         let text = std::fs::read_to_string(path(store)).unwrap_or_default();
-        let known = text.lines().filter_map(decode).collect();
-        Self { store, known, learned: Vec::new() }
+        let lines = text.lines().filter_map(decode);
+        let known = lines.map(|(id, fact)| (id, Known { fact, used: false })).collect();
+        Self { store, known, learned: false }
     }
 
     /// The facts of the commit `id`.
     pub fn get(&mut self, id: &Id) -> Result<Fact> {
-        if let Some(fact) = self.known.get(id) {
-            return Ok(fact.clone());
+        if let Some(known) = self.known.get_mut(id) {
+            known.used = true;
+            return Ok(known.fact.clone());
         }
         let fact = read(self.store, id)?;
-        self.known.insert(*id, fact.clone());
-        self.learned.push(*id);
+        self.known.insert(*id, Known { fact: fact.clone(), used: true });
+        self.learned = true;
         Ok(fact)
     }
 
     /// Remember what was learned. That this fails, as on a full disk, is no reason for a listing to fail.
     pub fn save(self) {
-        if self.learned.is_empty() {
+        if !self.learned {
             return;
         }
+        let used = self.known.values().filter(|known| known.used).count();
+        let drop_unused = self.known.len() > 2 * used + MOST_UNUSED;
+        let kept = self.known.iter().filter(|(_, known)| known.used || !drop_unused);
+        let text: String = kept.map(|(id, known)| encode(id, &known.fact)).collect();
         let path = path(self.store);
-        let text: String = self.known.iter().map(|(id, fact)| encode(id, fact)).collect();
         let written = path.parent().map(|folder| {
             std::fs::create_dir_all(folder)?;
             let file = tempfile::NamedTempFile::new_in(folder)?;
