@@ -148,7 +148,7 @@ fn host_files_are_masked_or_read_only() {
     let store = Store::new();
     let script = "cat /proc/keys /proc/timer_list | wc -c; ls /sys/firmware | wc -l; \
                   (echo 1 > /proc/sys/kernel/panic) 2>&1 | grep -c 'Read-only'; \
-                  for c in /sys/fs/cgroup/*; do mkdir $c/x 2>&1; done | grep -vc 'Read-only'; touch /sys/x 2>&1 | grep -c 'Read-only\\|ermitted\\|denied'";
+                  for c in $(find /sys/fs/cgroup -mindepth 1 -type d); do mkdir $c/x 2>&1; done | grep -vc 'Read-only'; touch /sys/x 2>&1 | grep -c 'Read-only\\|ermitted\\|denied'";
     assert_eq!(store.output(script), "0\n0\n1\n0\n1\n");
 }
 
@@ -252,6 +252,10 @@ fn links_in_the_root_do_not_lead_out() {
     link("etc/hosts", &format!("{}/hosts", outside.display()));
     link("etc/resolv.conf", "../../../../../../run/dangling");
     assert!(store.output("cat /etc/hosts").contains("localhost"));
+    link("innocent", "dev");
+    let mut config = store.shell("true");
+    config.binds = vec![format!("{}:/innocent", outside.display()).parse().unwrap()];
+    assert_eq!(store.run(&config).status.code(), Some(125));
     link("dev", outside.to_str().unwrap());
     let output = store.run(&store.shell("true"));
     assert_eq!(output.status.code(), Some(125), "{output:?}");
