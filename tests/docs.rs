@@ -72,7 +72,7 @@ fn make_root_tar(dir: &Path) {
     }
     fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").unwrap();
     fs::write(root.join("etc/motd"), "The programs included with this system are free software.\n").unwrap();
-    fs::write(root.join("etc/issue"), "Debian GNU/Linux 12 \\n \\l\n").unwrap();
+    fs::write(root.join("etc/issue.net"), "Debian GNU/Linux 12\n").unwrap();
     let status = Command::new("tar").arg("-cf").arg(dir.join("debian.tar")).arg("-C").arg(&root).arg(".").status();
     assert!(status.unwrap().success());
     fs::remove_dir_all(root).unwrap();
