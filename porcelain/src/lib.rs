@@ -3,6 +3,7 @@
 //! The library prints nothing and never exits: results and errors are values, and the words are the binary's.
 
 pub mod container;
+pub mod download;
 mod error;
 pub mod image;
 pub mod rootfs;
