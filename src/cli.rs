@@ -140,6 +140,8 @@ commands! {
     Ps => ps,
     Rm => rm,
     Import => import,
+    Load => load,
+    Export => export,
     Init => init,
     Commit => commit,
     Diff => diff,
@@ -163,4 +165,5 @@ commands! {
     RevParse => rev_parse,
     ShowRef => show_ref,
     UpdateRef => update_ref,
+    WriteTree => write_tree,
 }

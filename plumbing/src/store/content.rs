@@ -21,7 +21,7 @@ use crate::{Error, Id, Result};
 /// Up to so many new files are flushed one by one; beyond that the filesystem is flushed once.
 const FEW: usize = 32;
 
-/// Runs of zeros of this length, at a multiple of it, become holes.
+/// Bytes are looked at in pieces up to the next multiple of this; pieces that are all zero become holes.
 const HOLE: usize = 64 * 1024;
 
 /// `ab/cdef…`: where the content `id` lies below the content folder.
@@ -256,8 +256,8 @@ impl<'c> Writer<'c> {
         while !bytes.is_empty() {
             let to_boundary = HOLE - (self.at % HOLE as u64) as usize;
             let (now, rest) = bytes.split_at(bytes.len().min(to_boundary));
-            if now.len() == HOLE && now.iter().all(|byte| *byte == 0) {
-                self.at += HOLE as u64;
+            if now.iter().all(|byte| *byte == 0) {
+                self.at += now.len() as u64;
             } else {
                 self.write_bytes(now)?;
             }

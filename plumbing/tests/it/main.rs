@@ -5,5 +5,7 @@ mod diff;
 mod disk;
 mod format;
 mod layer;
+mod layer_semantics;
 mod revision;
 mod root;
+mod tarball;
