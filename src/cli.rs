@@ -150,6 +150,7 @@ commands! {
     Monitor => monitor,
     CatFile => cat_file,
     CommitTree => commit_tree,
+    Fsck => fsck,
     HashObject => hash_object,
     LsTree => ls_tree,
     Mktree => mktree,

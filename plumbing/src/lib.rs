@@ -12,6 +12,7 @@ pub mod diff;
 pub mod digest;
 pub mod disk;
 pub mod error;
+pub mod fsck;
 pub mod image_name;
 pub mod import;
 pub mod layer;

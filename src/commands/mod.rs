@@ -5,6 +5,7 @@ pub mod commit;
 pub mod commit_tree;
 pub mod create;
 pub mod diff;
+pub mod fsck;
 pub mod hash_object;
 pub mod history;
 pub mod images;

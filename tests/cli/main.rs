@@ -2,8 +2,9 @@
 
 mod cat_file;
 mod commit_tree;
-mod hash_object;
 mod diff;
+mod fsck;
+mod hash_object;
 mod history;
 mod images;
 mod init;
