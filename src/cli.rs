@@ -157,4 +157,5 @@ commands! {
     RevParse => rev_parse,
     ShowRef => show_ref,
     UpdateRef => update_ref,
+    UploadPack => upload_pack,
 }

@@ -21,6 +21,7 @@ pub mod revision;
 pub mod root;
 pub mod stat_cache;
 pub mod store;
+pub mod upload_pack;
 pub mod write_tree;
 
 pub use error::{Error, Result};

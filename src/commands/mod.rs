@@ -24,3 +24,4 @@ pub mod show_ref;
 pub mod start;
 pub mod tag;
 pub mod update_ref;
+pub mod upload_pack;

@@ -18,3 +18,4 @@ mod sandbox;
 mod show_ref;
 mod tag;
 mod update_ref;
+mod upload_pack;
