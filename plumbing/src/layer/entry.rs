@@ -5,9 +5,9 @@ use gix::bstr::{BStr, BString, ByteSlice};
 use super::header::{Flaw, Header};
 use super::path::shown;
 use super::pax::{self, Pax};
-use super::recipe::Recipe;
+use super::recipe::Sink;
 use super::sparse::{self, Map, MapLines, PaxSparse, Pieces};
-use super::stream::{BLOCK, Stream};
+use super::stream::{BLOCK, Blocks};
 use crate::root::{Attrs, Kind, Time};
 use crate::{Error, Result};
 
@@ -84,7 +84,7 @@ impl Payload {
 
 impl Entries {
     /// Read up to the bytes of the next entry. All that is read goes into `recipe`.
-    pub(super) fn next(&mut self, stream: &mut Stream, recipe: &mut Recipe) -> Result<Next> {
+    pub(super) fn next(&mut self, stream: &mut dyn Blocks, recipe: &mut dyn Sink) -> Result<Next> {
         let mut extended = Extended { pax: self.global.clone(), ..Extended::default() };
         loop {
             let at = stream.position();
@@ -108,7 +108,11 @@ impl Entries {
     }
 
     /// After one zero block: another, or the end of the stream.
-    fn zero_block(&mut self, stream: &mut Stream, recipe: &mut Recipe) -> std::result::Result<Next, Option<Error>> {
+    fn zero_block(
+        &mut self,
+        stream: &mut dyn Blocks,
+        recipe: &mut dyn Sink,
+    ) -> std::result::Result<Next, Option<Error>> {
         let Some(block) = stream.block().map_err(Some)? else { return Ok(Next::End(End::Mark)) };
         recipe.raw(&block);
         if block.iter().all(|byte| *byte == 0) { Ok(Next::End(End::Mark)) } else { Err(None) }
@@ -118,8 +122,8 @@ impl Entries {
     fn extended_bytes(
         &mut self,
         header: &Header<'_>,
-        stream: &mut Stream,
-        recipe: &mut Recipe,
+        stream: &mut dyn Blocks,
+        recipe: &mut dyn Sink,
         extended: &mut Extended,
         at: u64,
     ) -> Result<Vec<u8>> {
@@ -161,8 +165,8 @@ impl Entries {
         &mut self,
         header: &Header<'_>,
         extended: Extended,
-        stream: &mut Stream,
-        recipe: &mut Recipe,
+        stream: &mut dyn Blocks,
+        recipe: &mut dyn Sink,
     ) -> Result<Next> {
         let pax = &extended.pax;
         let long = pax.get("GNU.sparse.name").or_else(|| pax.get("path")).map(ToOwned::to_owned);
@@ -199,8 +203,8 @@ impl Entries {
         &mut self,
         header: &Header<'_>,
         pax: &Pax,
-        stream: &mut Stream,
-        recipe: &mut Recipe,
+        stream: &mut dyn Blocks,
+        recipe: &mut dyn Sink,
         name: &BString,
         payload: &mut Payload,
     ) -> Result<What> {
@@ -300,8 +304,8 @@ fn attrs(header: &Header<'_>, pax: &Pax) -> Result<Attrs, Flaw> {
 fn old_sparse(
     header: &Header<'_>,
     stored: u64,
-    stream: &mut Stream,
-    recipe: &mut Recipe,
+    stream: &mut dyn Blocks,
+    recipe: &mut dyn Sink,
     refused: &impl Fn(Flaw) -> Error,
 ) -> Result<Map> {
     if !header.is_gnu() {
@@ -325,8 +329,8 @@ fn old_sparse(
 fn sparse_lines(
     size: u64,
     payload: &mut Payload,
-    stream: &mut Stream,
-    recipe: &mut Recipe,
+    stream: &mut dyn Blocks,
+    recipe: &mut dyn Sink,
     refused: &impl Fn(Flaw) -> Error,
 ) -> Result<Map> {
     let mut lines = MapLines::default();

@@ -8,6 +8,7 @@ mod apply;
 pub mod compression;
 mod entry;
 mod header;
+mod index;
 mod pack;
 mod path;
 mod pax;
@@ -24,13 +25,14 @@ use gix::bstr::{BString, ByteSlice};
 
 use apply::{Applier, Edit, Targets, implied};
 use entry::{End, Entries, Entry, Next, Payload, What, refused};
+pub use index::{Indexed, index};
 pub use pack::{Packer, pack_root};
 pub use path::shown;
-use recipe::{Ids, Recipe};
+use recipe::{Ids, Recipe, Sink};
 pub use replay::{Head, contents, head, replay};
 use sparse::Map;
 pub use stream::Ending;
-use stream::{Slice, Stream};
+use stream::{Blocks, Slice, Stream};
 use writers::{Part, SMALL, Writers};
 
 use crate::root::{Attrs, Kind, Leaf, Root, RootIds, Time};

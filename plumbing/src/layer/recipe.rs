@@ -66,9 +66,14 @@ struct Chunk {
     gaps: Vec<(usize, usize)>,
 }
 
-impl Recipe {
+/// Where bytes go that belong to no file.
+pub(super) trait Sink {
     /// The next bytes of the tar are these.
-    pub(super) fn raw(&mut self, mut bytes: &[u8]) {
+    fn raw(&mut self, bytes: &[u8]);
+}
+
+impl Sink for Recipe {
+    fn raw(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (now, rest) = bytes.split_at(bytes.len().min(RUN - self.run.len()));
             self.run.extend_from_slice(now);
@@ -78,7 +83,9 @@ impl Recipe {
             }
         }
     }
+}
 
+impl Recipe {
     /// The next `length` bytes of the tar are those at `offset` in the content `number`.
     pub(super) fn data(&mut self, number: usize, offset: u64, length: u64) {
         self.end_run();

@@ -61,12 +61,32 @@ impl Deref for Slice {
 }
 
 impl Slice {
+    /// Bytes that are of no stream.
+    pub(super) fn owned(bytes: Vec<u8>) -> Self {
+        let range = 0..bytes.len();
+        Self { buffer: Arc::new(Buffer { bytes, home: mpsc::channel().0 }), range }
+    }
+
     /// Cut off at most `max` bytes from the start.
     fn split(&mut self, max: usize) -> Slice {
         let end = self.range.end.min(self.range.start.saturating_add(max));
         let first = Slice { buffer: self.buffer.clone(), range: self.range.start..end };
         self.range.start = end;
         first
+    }
+}
+
+/// Where blocks come from.
+pub(super) trait Blocks {
+    /// The offset of the next byte.
+    fn position(&self) -> u64;
+
+    /// The next bytes, at least one and at most `max`; `None` at the end.
+    fn take(&mut self, max: usize) -> Result<Option<Slice>>;
+
+    /// The next block; less than one only at the end of the stream.
+    fn block(&mut self) -> Result<Option<Slice>> {
+        self.take(BLOCK)
     }
 }
 
@@ -101,13 +121,18 @@ impl Stream {
         Self { messages, current: None, ending: None, position: 0 }
     }
 
-    /// The offset of the next byte.
-    pub(super) fn position(&self) -> u64 {
+    /// What the whole stream was; it must have been read to its end.
+    pub(super) fn ending(self) -> Ending {
+        self.ending.expect("because all bytes were taken")
+    }
+}
+
+impl Blocks for Stream {
+    fn position(&self) -> u64 {
         self.position
     }
 
-    /// The next bytes, at least one and at most `max`; `None` at the end.
-    pub(super) fn take(&mut self, max: usize) -> Result<Option<Slice>> {
+    fn take(&mut self, max: usize) -> Result<Option<Slice>> {
         while self.current.as_ref().is_none_or(|slice| slice.is_empty()) {
             if self.ending.is_some() {
                 return Ok(None);
@@ -122,16 +147,6 @@ impl Stream {
         let slice = self.current.as_mut().expect("because the loop above filled it").split(max);
         self.position += slice.len() as u64;
         Ok(Some(slice))
-    }
-
-    /// The next block; less than one only at the end of the stream.
-    pub(super) fn block(&mut self) -> Result<Option<Slice>> {
-        self.take(BLOCK)
-    }
-
-    /// What the whole stream was; it must have been read to its end.
-    pub(super) fn ending(self) -> Ending {
-        self.ending.expect("because all bytes were taken")
     }
 }
 

@@ -196,6 +196,12 @@ impl Store {
 
     /// Start a batch of writes.
     pub fn batch(&self) -> Batch<'_> {
-        Batch::new(self)
+        Batch::new(self, false)
+    }
+
+    /// Start a batch that only tells ids: contents are read and hashed, and nothing of it may be
+    /// [finished](Batch::finish).
+    pub fn hashing_batch(&self) -> Batch<'_> {
+        Batch::new(self, true)
     }
 }

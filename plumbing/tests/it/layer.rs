@@ -63,6 +63,14 @@ pub fn assert_same(store: &Store, left: RootIds, right: RootIds, what: &str) {
     }
 }
 
+/// git has no complaint about the store.
+pub fn git_agrees(store: &Store) {
+    let fsck = sh(store.dir(), "git fsck --strict --full --no-dangling 2>&1");
+    let fsck = String::from_utf8_lossy(&fsck);
+    let complaints: Vec<_> = fsck.lines().filter(|line| !line.starts_with("notice: ")).collect();
+    assert!(complaints.is_empty(), "{complaints:?}");
+}
+
 /// Run a shell script in `dir`; gives its stdout.
 pub fn sh(dir: &Path, script: &str) -> Vec<u8> {
     let output = Command::new("bash").arg("-euc").arg(script).current_dir(dir).output().unwrap();
@@ -153,8 +161,7 @@ fn recipes_give_the_same_bytes_again_whoever_wrote_the_tar() {
         let sum = String::from_utf8(pipe(place.dir.path(), "sha256sum", &tar)).unwrap();
         assert_eq!(imported.ending.diff_id.hex(), sum.split(' ').next().unwrap(), "{script}");
     }
-    let fsck = sh(&place.path("store"), "git fsck --strict --full 2>&1");
-    assert_eq!(String::from_utf8_lossy(&fsck), "");
+    git_agrees(&place.store);
 }
 
 /// The root of a real folder.
@@ -191,6 +198,8 @@ fn a_root_with_everything_comes_back_entry_by_entry() {
     ] {
         sh(place.dir.path(), &format!("mkdir {name}"));
         pipe(place.dir.path(), unpack, &exported);
+        // bsdtar leaves the time of the folder that it unpacks into alone.
+        sh(place.dir.path(), &format!("touch -d @7.5 {name}"));
         let unpacked = write_dir(&place, name);
         if name == "python" {
             // It knows no xattrs and cuts times.
