@@ -33,7 +33,7 @@ fn filled() -> Sandbox {
 fn layered(sandbox: &Sandbox) -> plumbing::Id {
     let from = sandbox.path().join("from");
     std::fs::create_dir_all(from.join("opt")).unwrap();
-    std::fs::write(from.join("opt/big"), "x".repeat(100_000)).unwrap();
+    std::fs::write(from.join("opt/big"), "x".repeat(5_000)).unwrap();
     let tar = Command::new("tar").arg("-C").arg(&from).args(["-c", "."]).output().unwrap().stdout;
     let store = sandbox.store();
     let mut batch = store.batch();
@@ -154,7 +154,7 @@ fn with_meta(sandbox: &Sandbox, meta: &str) -> String {
     let replaced = |tree: &str, name: &str, id: &str| {
         let listing = sandbox.ok(["ls-tree", tree]);
         let edited = listing.lines().map(|line| match line.ends_with(&format!("\t{name}")) {
-            true => format!("{} {id}\t{name}\n", line.rsplitn(2, ' ').nth(1).unwrap()),
+            true => format!("{} {id}\t{name}\n", line.rsplit_once(' ').unwrap().0),
             false => format!("{line}\n"),
         });
         piped(&["mktree"], &edited.collect::<String>())

@@ -2,11 +2,10 @@
 
 mod cat_file;
 mod commit_tree;
-mod diff;
-mod fsck;
 mod completion;
 mod container;
 mod diff;
+mod fsck;
 mod hash_object;
 mod history;
 mod images;
