@@ -159,6 +159,7 @@ commands! {
     Monitor => monitor,
     CatFile => cat_file,
     CommitTree => commit_tree,
+    Fsck => fsck,
     HashObject => hash_object,
     LsTree => ls_tree,
     Mktree => mktree,
@@ -166,4 +167,5 @@ commands! {
     ShowRef => show_ref,
     UpdateRef => update_ref,
     WriteTree => write_tree,
+    UploadPack => upload_pack,
 }
