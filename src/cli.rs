@@ -15,7 +15,7 @@ use crate::report::Failure;
 /// Exit status: 0 done or yes; 1 the answer is no; 2 failed or wrong usage. `rd run` and `rd start -a` end with the
 /// command's own status, 125 where rd failed, 126 where the command can't be invoked, 127 where it isn't found.
 #[derive(Parser)]
-#[command(name = "rd", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = "rd", version, disable_help_subcommand = true, max_term_width = 120)]
 pub struct Cli {
     #[command(flatten)]
     pub globals: Globals,
@@ -25,6 +25,7 @@ pub struct Cli {
 
 /// Flags that every command takes.
 #[derive(Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Globals {
     /// The store's folder [default: /var/lib/rd, without root $XDG_DATA_HOME/rd]
     #[arg(long, global = true, env = "RD_ROOT", value_name = "DIR")]
@@ -88,7 +89,8 @@ impl Globals {
     }
 }
 
-fn default_store_dir() -> PathBuf {
+/// Where the store is where nobody says otherwise.
+pub fn default_store_dir() -> PathBuf {
     if nix::unistd::geteuid().is_root() {
         return PathBuf::from("/var/lib/rd");
     }
@@ -148,6 +150,9 @@ commands! {
     Rmi => rmi,
     Inspect => inspect,
     History => history,
+    Info => info,
+    Version => version,
+    Completion => completion,
     #[command(hide = true)]
     Monitor => monitor,
     CatFile => cat_file,

@@ -1,7 +1,10 @@
 //! rd: git for containers. Words in, words out; the work is done in `porcelain` and `plumbing`.
 
+#![forbid(unsafe_code)]
+
 mod cli;
 mod commands;
+mod completion;
 mod git;
 mod output;
 mod report;
@@ -12,6 +15,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     output::die_quietly_on_a_broken_pipe();
+    completion::answer();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return cli::misused(&error),

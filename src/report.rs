@@ -26,6 +26,25 @@ pub struct Failure {
     misspelt: Option<String>,
 }
 
+/// What failed, and the error that led to it.
+#[derive(Debug)]
+struct Caused {
+    what: String,
+    cause: Box<dyn Error + Send + Sync>,
+}
+
+impl std::fmt::Display for Caused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl Error for Caused {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.cause.as_ref())
+    }
+}
+
 /// How a failure is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Voice {
@@ -58,6 +77,12 @@ impl Failure {
         Self { status, voice: Voice::Silent, ..Self::new(String::new()) }
     }
 
+    /// Add the error that led to it.
+    pub fn caused_by(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
+        self.what = Box::new(Caused { what: self.what.to_string(), cause: Box::new(cause) });
+        self
+    }
+
     /// Add what the user can do about it.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -86,7 +111,9 @@ impl From<plumbing::Error> for Failure {
     fn from(error: plumbing::Error) -> Self {
         let hint = hint_for(&error);
         let misspelt = match &error {
-            plumbing::Error::NotFound { what: "image" | "revision" | "container", name } => Some(name.clone()),
+            plumbing::Error::NotFound { what: "image" | "revision" | "container" | "image or container", name } => {
+                Some(name.clone())
+            }
             _ => None,
         };
         Self { what: Box::new(error), hint, status: FAILED, voice: Voice::Error, misspelt }

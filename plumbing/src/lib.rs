@@ -3,6 +3,9 @@
 //! A store is a bare SHA-256 git repository plus a folder of raw file contents; `docs/format.md`
 //! describes every byte of it. Nothing here prints, exits, mounts or starts a process.
 
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
 pub mod archive;
 pub mod capture;
 pub mod checkout;

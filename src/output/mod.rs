@@ -66,7 +66,10 @@ pub fn emit(text: &str) {
     anstream::print!("{}", lines.join("\t"));
 }
 
+/// How many digits of an id people see.
+pub const SHORT: usize = 12;
+
 /// The beginning of an id that people see.
 pub fn short(id: &str) -> &str {
-    id.get(..12).unwrap_or(id)
+    id.get(..SHORT).unwrap_or(id)
 }

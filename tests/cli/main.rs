@@ -2,10 +2,13 @@
 
 mod cat_file;
 mod commit_tree;
+mod completion;
+mod container;
 mod diff;
 mod hash_object;
 mod history;
 mod images;
+mod info;
 mod init;
 mod inspect;
 mod judge;
@@ -19,3 +22,4 @@ mod show;
 mod show_ref;
 mod tag;
 mod update_ref;
+mod version;

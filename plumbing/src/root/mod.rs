@@ -80,6 +80,7 @@ pub struct Time {
 }
 
 /// What an entry is that is no folder.
+#[expect(missing_docs, reason = "because the variants' comments speak of their fields")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file: the id and size in bytes of its content.

@@ -8,6 +8,8 @@ mod cgroup;
 pub mod changes;
 pub mod commit;
 pub mod config;
+pub mod describe;
+mod devices;
 mod etc;
 mod exec;
 mod folder;
@@ -35,6 +37,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 pub use attach::Attached;
+pub use cgroup::version as cgroup_version;
 pub use config::{Bind, Config, Id, Network, Tmpfs};
 pub use folder::{Folder, Lock};
 pub use freeze::Frozen;
