@@ -46,24 +46,30 @@ impl Folder {
         self.path.join("rootfs")
     }
 
-    /// The OCI bundle, whose `config.json` is the runtime's.
-    pub fn bundle(&self) -> PathBuf {
-        self.path.join("bundle")
-    }
-
-    /// Libcontainer's own state, there only while the container is alive.
+    /// What there is only while the container is alive: memory that only the monitor's mount namespace has here, with
+    /// libcontainer's own state in it. Elsewhere it is an empty folder.
     pub fn runtime(&self) -> PathBuf {
         self.path.join("runtime")
     }
 
-    /// What the container sees as `/etc/<name>`: `hosts`, `hostname` or `resolv.conf`.
-    pub fn etc(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+    /// The OCI bundle, whose `config.json` is the runtime's.
+    pub fn bundle(&self) -> PathBuf {
+        self.runtime().join("bundle")
     }
 
-    /// The state file.
-    pub fn state_file(&self) -> PathBuf {
+    /// What the container sees as `/etc/<name>`: `hosts`, `hostname` or `resolv.conf`.
+    pub fn etc(&self, name: &str) -> PathBuf {
+        self.runtime().join(name)
+    }
+
+    /// The state when the container isn't running.
+    pub(super) fn state_file(&self) -> PathBuf {
         self.path.join("state.json")
+    }
+
+    /// The state while it is running: a file of its own, since to replace one makes the file system write it out.
+    pub(super) fn running_file(&self) -> PathBuf {
+        self.path.join("running.json")
     }
 
     /// The mount points that rd made in the upper folder, as a JSON list of absolute paths in the container.
@@ -87,7 +93,7 @@ impl Folder {
         builder.mode(0o700);
         builder.create(&self.path).on("create", &self.path)?;
         let lock = self.try_lock()?.ok_or_else(|| Error::io("lock", self.path(), rustix::io::Errno::AGAIN))?;
-        for inner in [self.work(), self.rootfs(), self.bundle(), self.runtime()] {
+        for inner in [self.work(), self.rootfs(), self.runtime()] {
             builder.create(&inner).on("create", &inner)?;
         }
         Ok(lock)
@@ -111,7 +117,12 @@ impl Folder {
 
     /// Reads the container's state.
     pub fn state(&self) -> Result<State> {
-        State::read(&self.state_file())
+        match State::read(&self.running_file()) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                State::read(&self.state_file())
+            }
+            state => state,
+        }
     }
 
     /// Takes the lock if it is free.

@@ -12,6 +12,7 @@ pub mod describe;
 mod devices;
 mod etc;
 mod exec;
+mod filter;
 mod folder;
 mod freeze;
 pub mod history;
