@@ -80,19 +80,15 @@ apt_install() {
 }
 
 # Debian's packages start their services when installed; a script that wants a program doesn't want its service.
-without_services() {
-    local policy=/usr/sbin/policy-rc.d
-    if [ -e "$policy" ]; then
-        "$@"
-        return
+without_services() (
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
     fi
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
-    local status=0
-    "$@" || status=$?
-    rm -f "$policy"
-    return "$status"
-}
+    "$@"
+)
 
 # Install what is missing of the packages; the words of the failure name what is missing still.
 need() {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use plumbing::Store;
 use porcelain::container::Containers;
 
@@ -15,7 +15,7 @@ use crate::report::Failure;
 /// Exit status: 0 done or yes; 1 the answer is no; 2 failed or wrong usage. `rd run` and `rd start -a` end with the
 /// command's own status, 125 where rd failed, 126 where the command can't be invoked, 127 where it isn't found.
 #[derive(Parser)]
-#[command(name = "rd", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = "rd", version, disable_help_subcommand = true, max_term_width = 120)]
 pub struct Cli {
     #[command(flatten)]
     pub globals: Globals,
@@ -25,6 +25,7 @@ pub struct Cli {
 
 /// Flags that every command takes.
 #[derive(Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Globals {
     /// The store's folder [default: /var/lib/rd, without root $XDG_DATA_HOME/rd]
     #[arg(long, global = true, env = "RD_ROOT", value_name = "DIR")]
@@ -88,13 +89,28 @@ impl Globals {
     }
 }
 
-fn default_store_dir() -> PathBuf {
+/// Where the store is where nobody says otherwise.
+pub fn default_store_dir() -> PathBuf {
     if nix::unistd::geteuid().is_root() {
         return PathBuf::from("/var/lib/rd");
     }
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
     let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(home);
     data.unwrap_or_else(|| PathBuf::from("/var/lib")).join("rd")
+}
+
+/// Say what is wrong with the command line, or print the help; the exit status, which for the object commands is git's.
+pub fn misused(error: &clap::Error) -> ExitCode {
+    // A reader that has gone needs no help.
+    let _ = error.print();
+    let matches = Cli::command().ignore_errors(true).try_get_matches();
+    let command = matches.ok().and_then(|matches| matches.subcommand_name().map(str::to_owned));
+    let is_object_command = command.is_some_and(|name| crate::git::COMMANDS.contains(&name.as_str()));
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if is_object_command => ExitCode::from(crate::report::USAGE),
+        _ => ExitCode::from(crate::report::FAILED),
+    }
 }
 
 /// Declares the commands once: variant, module of the same name in `commands`.
@@ -129,15 +145,21 @@ commands! {
     Init => init,
     Commit => commit,
     Diff => diff,
+    Log => log,
+    Show => show,
     Images => images,
     Tag => tag,
     Rmi => rmi,
     Inspect => inspect,
     History => history,
+    Info => info,
+    Version => version,
+    Completion => completion,
     #[command(hide = true)]
     Monitor => monitor,
     CatFile => cat_file,
     CommitTree => commit_tree,
+    Fsck => fsck,
     HashObject => hash_object,
     LsTree => ls_tree,
     Mktree => mktree,
@@ -145,4 +167,5 @@ commands! {
     ShowRef => show_ref,
     UpdateRef => update_ref,
     WriteTree => write_tree,
+    UploadPack => upload_pack,
 }

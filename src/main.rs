@@ -1,7 +1,10 @@
 //! rd: git for containers. Words in, words out; the work is done in `porcelain` and `plumbing`.
 
+#![forbid(unsafe_code)]
+
 mod cli;
 mod commands;
+mod completion;
 mod git;
 mod output;
 mod report;
@@ -12,7 +15,11 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     output::die_quietly_on_a_broken_pipe();
-    let cli = cli::Cli::parse();
+    completion::answer();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return cli::misused(&error),
+    };
     output::set_color(cli.globals.color);
     let store = cli.globals.store_dir();
     match cli.run() {

@@ -10,7 +10,7 @@ pub const FAILED: u8 = 2;
 const FATAL: u8 = 128;
 
 /// Exit status of an object command that was used wrongly, as git's.
-const USAGE: u8 = 129;
+pub const USAGE: u8 = 129;
 
 /// Exit status when the reader of our output has gone: that of a process that SIGPIPE ended.
 const BROKEN_PIPE: u8 = 141;
@@ -24,6 +24,25 @@ pub struct Failure {
     voice: Voice,
     /// The name of an image or container that there is none of: similar ones are suggested.
     misspelt: Option<String>,
+}
+
+/// What failed, and the error that led to it.
+#[derive(Debug)]
+struct Caused {
+    what: String,
+    cause: Box<dyn Error + Send + Sync>,
+}
+
+impl std::fmt::Display for Caused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl Error for Caused {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.cause.as_ref())
+    }
 }
 
 /// How a failure is told.
@@ -58,6 +77,12 @@ impl Failure {
         Self { status, voice: Voice::Silent, ..Self::new(String::new()) }
     }
 
+    /// Add the error that led to it.
+    pub fn caused_by(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
+        self.what = Box::new(Caused { what: self.what.to_string(), cause: Box::new(cause) });
+        self
+    }
+
     /// Add what the user can do about it.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -86,7 +111,9 @@ impl From<plumbing::Error> for Failure {
     fn from(error: plumbing::Error) -> Self {
         let hint = hint_for(&error);
         let misspelt = match &error {
-            plumbing::Error::NotFound { what: "image" | "revision" | "container", name } => Some(name.clone()),
+            plumbing::Error::NotFound { what: "image" | "revision" | "container" | "image or container", name } => {
+                Some(name.clone())
+            }
             _ => None,
         };
         Self { what: Box::new(error), hint, status: FAILED, voice: Voice::Error, misspelt }

@@ -75,9 +75,15 @@ impl Store {
 
     /// Read the tree of a commit.
     pub fn read_state(&self, tree: &Id) -> Result<State> {
-        let data = self.read_object(tree, gix::objs::Kind::Tree)?;
+        State::decode(tree, &self.read_object(tree, gix::objs::Kind::Tree)?)
+    }
+}
+
+impl State {
+    /// What the tree `tree` of a commit holds, given its bytes.
+    pub(crate) fn decode(tree: &Id, data: &[u8]) -> Result<Self> {
         let mut found = std::collections::HashMap::new();
-        for entry in gix::objs::TreeRefIter::from_bytes(&data, gix::hash::Kind::Sha256) {
+        for entry in gix::objs::TreeRefIter::from_bytes(data, gix::hash::Kind::Sha256) {
             let entry = entry.map_err(|error| Error::damaged(format!("tree {tree}"), error.to_string()))?;
             found.insert(entry.filename.to_owned(), entry.oid.to_owned());
         }
@@ -154,18 +160,27 @@ pub fn neutral_signature(seconds: i64) -> gix::actor::Signature {
 
 /// The user of this command, now: git's `GIT_COMMITTER_NAME`, `GIT_COMMITTER_EMAIL` and `GIT_COMMITTER_DATE`, else the user's and the host's name.
 pub fn host_signature() -> Result<gix::actor::Signature> {
-    let env = |key: &str| std::env::var(key).ok().filter(|value| !value.is_empty());
-    let user =
-        env("GIT_COMMITTER_NAME").or_else(|| env("LOGNAME")).or_else(|| env("USER")).unwrap_or_else(|| "root".into());
-    let email = env("GIT_COMMITTER_EMAIL").unwrap_or_else(|| {
-        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
-        format!("{user}@{}", if host.is_empty() { "localhost" } else { &host })
-    });
+    let (user, email) = host_identity();
+    let user = env("GIT_COMMITTER_NAME").unwrap_or(user);
+    let email = env("GIT_COMMITTER_EMAIL").unwrap_or(email);
     let time = match env("GIT_COMMITTER_DATE") {
         Some(date) => crate::date::parse(&date)?,
         None => gix::date::Time { seconds: now(), offset: 0 },
     };
     Ok(gix::actor::Signature { time, ..signature(&user, &email, 0) })
+}
+
+/// The user's name and what stands for an address: the user at this host.
+pub fn host_identity() -> (String, String) {
+    let user = env("LOGNAME").or_else(|| env("USER")).unwrap_or_else(|| "root".into());
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
+    let email = format!("{user}@{}", if host.is_empty() { "localhost" } else { &host });
+    (user, email)
+}
+
+/// A variable that is set and not empty.
+fn env(key: &str) -> Option<String> {
+    std::env::var(key).ok().filter(|value| !value.is_empty())
 }
 
 /// Seconds since the epoch.

@@ -8,6 +8,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why an operation on a store failed.
 ///
 /// `Display` never repeats its source: print the chain.
+#[expect(missing_docs, reason = "because the names of the fields and the messages say it")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is nothing of that name.

@@ -3,6 +3,9 @@
 //! A store is a bare SHA-256 git repository plus a folder of raw file contents; `docs/format.md`
 //! describes every byte of it. Nothing here prints, exits, mounts or starts a process.
 
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
 pub mod archive;
 pub mod capture;
 pub mod checkout;
@@ -13,6 +16,8 @@ pub mod diff;
 pub mod digest;
 pub mod disk;
 pub mod error;
+pub mod fsck;
+pub mod history;
 pub mod image_name;
 pub mod import;
 pub mod layer;
@@ -21,6 +26,7 @@ pub mod revision;
 pub mod root;
 pub mod stat_cache;
 pub mod store;
+pub mod upload_pack;
 pub mod write_tree;
 
 pub use error::{Error, Result};

@@ -2,10 +2,13 @@
 //!
 //! The library prints nothing and never exits: results and errors are values, and the words are the binary's.
 
+#![warn(missing_docs)]
+
 pub mod container;
 pub mod download;
 mod error;
 pub mod image;
+pub mod info;
 pub mod rootfs;
 mod sys;
 

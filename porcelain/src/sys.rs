@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use nix::libc;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::signal::SigSet;
 
 use crate::{IoResultExt, Result};
 
@@ -73,12 +73,18 @@ fn configure_loop(device: &File, image: &OwnedFd) -> io::Result<()> {
 
 /// Gives every signal its default action and an empty mask, as a new program expects them.
 ///
-/// Rust ignores `SIGPIPE` at start, and what is ignored stays so across `execve`.
+/// Rust ignores `SIGPIPE` at start, and what is ignored stays so across `execve`. The C library refuses to touch the two
+/// signals that it uses itself, so this asks the kernel.
 pub(crate) fn default_signals() {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    for signal in Signal::iterator() {
-        // SAFETY: the default action runs no code of ours. SIGKILL and SIGSTOP are refused, which changes nothing.
-        let _ = unsafe { sigaction(signal, &default) };
+    // A kernel's struct sigaction of zeros is the default action without flags; no architecture's has more words.
+    let default = [0u64; 8];
+    let mask_size = 8;
+    for signal in 1..=64 {
+        // SAFETY: the kernel reads a struct sigaction from `default`, which is at least as large, and writes nothing. The
+        // default action runs no code of ours. SIGKILL and SIGSTOP are refused, which changes nothing.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null_mut::<u64>(), mask_size)
+        };
     }
     let _ = SigSet::empty().thread_set_mask();
 }
@@ -94,5 +100,61 @@ pub(crate) fn loopback_up() -> io::Result<()> {
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
     // SAFETY: SIOCSIFFLAGS reads one ifreq and keeps no pointer to it.
     let result = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+const BPF_PROG_LOAD: libc::c_int = 5;
+const BPF_PROG_ATTACH: libc::c_int = 8;
+const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
+const BPF_CGROUP_DEVICE: u32 = 6;
+const BPF_F_ALLOW_MULTI: u32 = 2;
+
+/// `union bpf_attr` of `linux/bpf.h` for `BPF_PROG_LOAD`, as far as it is used.
+#[repr(C)]
+struct LoadProgram {
+    kind: u32,
+    instructions: u32,
+    code: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+}
+
+/// `union bpf_attr` of `linux/bpf.h` for `BPF_PROG_ATTACH`.
+#[repr(C)]
+struct AttachProgram {
+    target: u32,
+    program: u32,
+    kind: u32,
+    flags: u32,
+}
+
+/// Lets `program` decide which devices the processes of `cgroup` may use; it goes away with the cgroup.
+pub(crate) fn attach_device_program(cgroup: &OwnedFd, program: &[u64]) -> io::Result<()> {
+    let load = LoadProgram {
+        kind: BPF_PROG_TYPE_CGROUP_DEVICE,
+        instructions: u32::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?,
+        code: program.as_ptr().addr() as u64,
+        license: c"Apache-2.0".as_ptr().addr() as u64,
+        log_level: 0,
+        log_size: 0,
+        log: 0,
+    };
+    // SAFETY: the kernel reads LoadProgram, whose layout is that of bpf_attr's beginning, and through it `program` and the
+    // license, both alive; it copies them and keeps no pointer.
+    let loaded = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const load, size_of::<LoadProgram>()) };
+    let loaded = i32::try_from(loaded).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: the call gave us this new descriptor, and nobody else knows it.
+    let loaded = unsafe { OwnedFd::from_raw_fd(loaded) };
+    let attach = AttachProgram {
+        target: cgroup.as_raw_fd().cast_unsigned(),
+        program: loaded.as_raw_fd().cast_unsigned(),
+        kind: BPF_CGROUP_DEVICE,
+        flags: BPF_F_ALLOW_MULTI,
+    };
+    // SAFETY: the kernel reads AttachProgram, whose layout is that of bpf_attr's beginning, and keeps no pointer to it.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_ATTACH, &raw const attach, size_of::<AttachProgram>()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -31,7 +31,8 @@ pub struct Args {
     #[arg(long)]
     no_gpg_sign: bool,
     /// The tree
-    tree: String,
+    #[arg(required = true, value_name = "TREE")]
+    trees: Vec<String>,
 }
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
@@ -45,7 +46,8 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
             parents.push(id);
         }
     }
-    let tree = object_of(&store, &args.tree, Kind::Tree)?;
+    let [tree] = args.trees.as_slice() else { return Err(Failure::fatal("must give exactly one tree")) };
+    let tree = object_of(&store, tree, Kind::Tree)?;
     let message = message(&args.message.0)?;
     if message.contains(&0) {
         eprintln!("error: a NUL byte in commit log message not allowed.");
@@ -83,7 +85,8 @@ impl clap::Args for MessageParts {
     fn augment_args(command: clap::Command) -> clap::Command {
         use clap::{Arg, ArgAction, value_parser};
         let arg = |id: &'static str, short| Arg::new(id).short(short).action(ArgAction::Append);
-        let paragraph = arg("message", 'm').value_name("MESSAGE").help("A paragraph of the message");
+        let paragraph =
+            arg("message", 'm').allow_hyphen_values(true).value_name("MESSAGE").help("A paragraph of the message");
         let file =
             arg("file", 'F').value_name("FILE").help("Read a part of the message from a file; `-` is standard input");
         command.arg(paragraph.value_parser(value_parser!(OsString))).arg(file.value_parser(value_parser!(PathBuf)))

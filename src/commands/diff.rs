@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
-use plumbing::diff::{Difference, Paths, compare_states};
+use plumbing::diff::{self, Difference, Paths, Side, compare_states};
 use plumbing::revision::{self, Lookup, Prefer, Range, Revision};
 use plumbing::{Id, Store};
+use porcelain::container::{Container, Containers, changes as changes_of};
 
 use crate::cli::Globals;
 use crate::output::changes;
@@ -52,6 +53,12 @@ pub struct Args {
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let store = globals.store()?;
+    if let [name] = args.revisions.as_slice()
+        && let Some(name) = name.to_str()
+        && let Some(container) = Containers::open(store.dir())?.find_any(name)?
+    {
+        return container_changes(&store, &container, &args);
+    }
     let (before, after) = sides(&store, &args.revisions)?;
     let paths: Vec<&[u8]> = args.paths.iter().map(|path| path.as_bytes()).collect();
     let options = args.style.options(Paths::parse(&paths)?);
@@ -60,6 +67,33 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         compare_states(&store, before.as_ref().map(state).transpose()?.as_ref(), &state(&after)?, &options)?;
     difference.drop_implied_times();
     show(&store, &difference, &args)
+}
+
+/// What a container changed since its head.
+fn container_changes(store: &Store, container: &Container, args: &Args) -> Result<ExitCode, Failure> {
+    let paths: Vec<&[u8]> = args.paths.iter().map(|path| path.as_bytes()).collect();
+    let options = args.style.options(Paths::parse(&paths)?);
+    let head = store.read_commit(&container.head(store)?)?.state.root;
+    // To show what is in files, they have to be in the store; for a list of names their ids are enough.
+    let contents = args.style.shows_contents();
+    let mut batch = if contents { store.batch() } else { store.hashing_batch() };
+    let (root, _) = {
+        let _frozen = container.freeze()?;
+        changes_of::current_root(store, container, &mut batch)?
+    };
+    let list = diff::compare(store, Side::Stored(head), Side::Memory(&root), &options)?;
+    if contents {
+        batch.finish_lazily()?;
+    }
+    if args.style.is_chosen() || args.json || args.quiet {
+        let mut difference = Difference { files: list, ..Difference::default() };
+        difference.drop_implied_times();
+        return show(store, &difference, args);
+    }
+    let mut screen = Screen::new();
+    changes::print_as_docker(&mut screen, &list)?;
+    screen.finish()?;
+    Ok(if args.exit_code && !list.is_empty() { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 fn show(store: &Store, difference: &Difference, args: &Args) -> Result<ExitCode, Failure> {

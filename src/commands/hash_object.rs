@@ -31,8 +31,8 @@ pub struct Args {
     #[arg(short = 'w')]
     write: bool,
     /// Read the object from standard input
-    #[arg(long)]
-    stdin: bool,
+    #[arg(long, action = clap::ArgAction::Count)]
+    stdin: u8,
     /// Read the names of files from standard input, one a line
     #[arg(long)]
     stdin_paths: bool,
@@ -53,13 +53,13 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     check(&args)?;
     let kind = super::cat_file::parse_kind(&args.kind)?;
     let store = args.write.then(|| globals.repository()).transpose()?;
-    let mut hash = |source: Source<'_>| -> Result<(), Failure> {
+    let hash = |source: Source<'_>| -> Result<(), Failure> {
         let mut batch = store.as_ref().map(|store| store.batch());
         let id = source.hash(kind, batch.as_mut())?;
         batch.map_or(Ok(()), Batch::finish)?;
         git::print_line(id)
     };
-    if args.stdin {
+    if args.stdin > 0 {
         hash(Source::Stdin)?;
     }
     for file in &args.files {
@@ -79,10 +79,11 @@ fn check(args: &Args) -> Result<(), Failure> {
         return Err(Failure::usage(why).hint("hash them without -w by other means: `sha256sum`"));
     }
     let clash = match args {
-        Args { stdin_paths: true, stdin: true, .. } => "Can't use --stdin-paths with --stdin",
+        Args { stdin_paths: true, stdin: 1.., .. } => "Can't use --stdin-paths with --stdin",
         Args { stdin_paths: true, files, .. } if !files.is_empty() => "Can't specify files with --stdin-paths",
         Args { stdin_paths: true, path: Some(_), .. } => "Can't use --stdin-paths with --path",
         Args { path: Some(_), no_filters: true, .. } => "Can't use --path with --no-filters",
+        Args { stdin: 2.., .. } => "Multiple --stdin arguments are not supported",
         _ => return Ok(()),
     };
     Err(Failure::usage(clash))
@@ -152,7 +153,7 @@ fn stream(size: u64, reader: &mut dyn Read, batch: Option<&mut Batch<'_>>) -> Re
         hasher.update(&buffer[..got]);
         left -= got as u64;
     }
-    Ok(hasher.try_finalize().map_err(|error| Failure::fatal(error.to_string()))?)
+    hasher.try_finalize().map_err(|error| Failure::fatal(error.to_string()))
 }
 
 /// An object that has to be read to its end before its size is known, or before it can be checked.

@@ -3,16 +3,15 @@
 use std::process::ExitCode;
 
 use plumbing::{ImageName, Store};
-use porcelain::image::config::ImageConfig;
 use porcelain::image::facts::Facts;
 use porcelain::image::filter::Filter;
 use porcelain::image::{self, Image};
 use serde_json::{Value, json};
 
 use crate::cli::Globals;
-use crate::output::table::{self, Listing, Row, Style};
-use crate::output::{age, emit, short, size};
-use crate::report::Failure;
+use crate::output::table::{Listing, Row, Style};
+use crate::output::{SHORT, age, emit, size};
+use crate::report::{self, Failure};
 
 /// List images
 ///
@@ -91,21 +90,38 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     for text in &args.filter {
         filter.add(&store, &mut facts, text)?;
     }
-    let images = select(&store, &mut facts, &filter, args.all)?;
+    let (named, unreadable) = image::list(&store, &mut facts)?;
+    let images = select(&store, &mut facts, &filter, named, args.all)?;
     facts.save();
-    if args.json {
-        println!("{:#}", to_json(&store, &images)?);
-        return Ok(ExitCode::SUCCESS);
+    show(&store, &images, &args)?;
+    let mut code = ExitCode::SUCCESS;
+    for (name, error) in unreadable {
+        code = report::print(&Failure::new(format!("can't read the image '{name}'")).caused_by(error));
     }
-    let rows: Vec<Row> = images.iter().flat_map(|image| rows(image, &args)).collect();
+    Ok(code)
+}
+
+fn show(store: &Store, images: &[Image], args: &Args) -> Result<(), Failure> {
+    if args.json {
+        println!("{:#}", to_json(store, images)?);
+        return Ok(());
+    }
     let listing = if args.digests { &WITH_DIGESTS } else { &PLAIN };
-    emit(&listing.render(&Style { format: args.format.as_deref(), quiet: args.quiet }, &rows)?);
-    Ok(ExitCode::SUCCESS)
+    let style = Style { format: args.format.as_deref(), quiet: args.quiet };
+    let fields = listing.fields(&style);
+    let rows: Vec<Row> = images.iter().flat_map(|image| rows(image, &fields, args.no_trunc)).collect();
+    emit(&listing.render(&style, &rows)?);
+    Ok(())
 }
 
 /// The images that pass the filter, each with those of its names that do.
-fn select(store: &Store, facts: &mut Facts<'_>, filter: &Filter, all: bool) -> Result<Vec<Image>, Failure> {
-    let named = image::list(store, facts)?;
+fn select(
+    store: &Store,
+    facts: &mut Facts<'_>,
+    filter: &Filter,
+    named: Vec<Image>,
+    all: bool,
+) -> Result<Vec<Image>, Failure> {
     let mut unnamed = Vec::new();
     if filter.shows_unnamed() && filter.dangling == Some(true) {
         unnamed = image::list_dangling(store, facts, &named)?;
@@ -129,37 +145,39 @@ fn select(store: &Store, facts: &mut Facts<'_>, filter: &Filter, all: bool) -> R
 }
 
 /// A row for each name; one with `<none>` for a commit without.
-fn rows(image: &Image, args: &Args) -> Vec<Row> {
-    if image.names.is_empty() {
-        return vec![row(image, None, args)];
-    }
-    image.names.iter().map(|name| row(image, Some(name), args)).collect()
+fn rows(image: &Image, fields: &[&str], whole: bool) -> Vec<Row> {
+    let row = |name: Option<&ImageName>| {
+        fields
+            .iter()
+            .map(|field| (*field).to_owned())
+            .zip(fields.iter().map(|field| Value::String(text(image, name, field, whole))))
+            .collect()
+    };
+    if image.names.is_empty() { vec![row(None)] } else { image.names.iter().map(|name| row(Some(name))).collect() }
 }
 
-fn row(image: &Image, name: Option<&ImageName>, args: &Args) -> Row {
+/// One field of a row.
+fn text(image: &Image, name: Option<&ImageName>, field: &str, whole: bool) -> String {
     let none = || "<none>".to_owned();
-    let (id, created, bytes) = (image.id.to_string(), image.fact.created, size::decimal(image.fact.size));
-    let digest = image.fact.digest.clone().filter(|_| args.digests || args.format.is_some());
-    table::row([
-        ("ID", if args.no_trunc { format!("sha256:{id}") } else { short(&id).to_owned() }),
-        ("Repository", name.map_or_else(none, ImageName::familiar_repository)),
-        ("Tag", name.map_or_else(none, |name| name.tag().to_owned())),
-        ("Digest", digest.unwrap_or_else(none)),
-        ("CreatedSince", age::ago(created)),
-        ("CreatedAt", if args.format.is_some() { age::local(created) } else { String::new() }),
-        ("Size", bytes.clone()),
-        ("VirtualSize", bytes),
-        ("SharedSize", "N/A".into()),
-        ("UniqueSize", "N/A".into()),
-        ("Containers", "N/A".into()),
-    ])
+    match field {
+        "ID" if whole => format!("sha256:{}", image.id),
+        "ID" => image.id.to_hex_with_len(SHORT).to_string(),
+        "Repository" => name.map_or_else(none, ImageName::familiar_repository),
+        "Tag" => name.map_or_else(none, |name| name.tag().to_owned()),
+        "Digest" => image.fact.digest.map_or_else(none, |digest| digest.to_string()),
+        "CreatedSince" => age::ago(image.fact.created),
+        "CreatedAt" => age::local(image.fact.created),
+        "Size" | "VirtualSize" => size::decimal(image.fact.size),
+        // docker, too, works these out for `docker system df` alone.
+        _ => "N/A".to_owned(),
+    }
 }
 
 /// The answer of docker's `GET /images/json`.
 fn to_json(store: &Store, images: &[Image]) -> Result<Value, Failure> {
     let one = |image: &Image| {
         let commit = store.read_commit(&image.id)?;
-        let config = ImageConfig::read(store, &commit.state.config)?;
+        let config = image::config(store, &image.id)?;
         let digests =
             image.fact.digest.iter().flat_map(|digest| {
                 image.names.iter().map(move |name| format!("{}@{digest}", name.familiar_repository()))
@@ -172,7 +190,7 @@ fn to_json(store: &Store, images: &[Image]) -> Result<Value, Failure> {
             "Created": image.fact.created,
             "Size": image.fact.size,
             "SharedSize": -1,
-            "Labels": config.labels().collect::<std::collections::BTreeMap<_, _>>(),
+            "Labels": config.execution().labels().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
             "Containers": -1,
         }))
     };

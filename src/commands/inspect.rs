@@ -4,12 +4,14 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use plumbing::Store;
+use plumbing::revision::similar;
+use porcelain::container::{self, Containers};
 use porcelain::image::{describe, find_commit};
 use serde_json::Value;
 
 use crate::cli::Globals;
 use crate::output::template::Template;
-use crate::output::{age, emit, table};
+use crate::output::{emit, table};
 use crate::report::{self, Failure};
 
 /// Show all that is known of images and containers as JSON
@@ -61,7 +63,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     for name in &args.names {
         match describe_one(&store, name, &args) {
             Ok(value) => found.push(value),
-            Err(error) => code = report::print(&error),
+            Err(error) => code = report::print_with(&error, |name| similar(&store, name)),
         }
     }
     match &template {
@@ -86,21 +88,27 @@ fn pretty(value: &Value) -> String {
 }
 
 fn describe_one(store: &Store, name: &str, args: &Args) -> Result<Value, Failure> {
+    if args.kind != Some(Kind::Image) {
+        match Containers::open(store.dir())?.find(name) {
+            Ok(container) => return Ok(container::describe::describe(store, &container, args.size)?),
+            Err(porcelain::Error::NotFound { .. }) if args.kind.is_none() => {}
+            Err(error) => return Err(not_found(error, args.kind)),
+        }
+    }
     let id = find_commit(store, name).map_err(|error| not_found(error, args.kind))?;
-    Ok(describe::describe(store, &id, age::rfc3339)?)
+    Ok(describe::describe(store, &id)?)
 }
 
 fn not_found(error: porcelain::Error, kind: Option<Kind>) -> Failure {
     match error {
-        porcelain::Error::Store(plumbing::Error::NotFound { name, .. }) => {
+        porcelain::Error::NotFound { name, .. } | porcelain::Error::Store(plumbing::Error::NotFound { name, .. }) => {
             let what = match kind {
                 None => "image or container",
                 Some(Kind::Image) => "image",
                 Some(Kind::Container) => "container",
             };
-            Failure::new(format!("no such {what}: '{name}'"))
-                .hint("`rd images` lists images, `rd ps -a` containers")
-                .status(NO)
+            let failure: Failure = plumbing::Error::NotFound { what, name }.into();
+            failure.hint("`rd images` lists images, `rd ps -a` containers").status(NO)
         }
         error => error.into(),
     }

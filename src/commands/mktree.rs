@@ -42,14 +42,12 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         lines.pop();
     }
     let mut entries = Vec::new();
-    let mut trees = 0;
     for line in lines {
         if line.is_empty() {
             if !args.batch {
                 return Err(Failure::fatal("input format error: (blank line only valid in batch mode)"));
             }
             write(&store, std::mem::take(&mut entries))?;
-            trees += 1;
             continue;
         }
         let entry = parse(line.as_bstr(), args.nul)?;
@@ -60,7 +58,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         }
         entries.push(entry);
     }
-    if !(args.batch && trees > 0 && entries.is_empty()) {
+    if !args.batch || !entries.is_empty() {
         write(&store, entries)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -87,7 +85,8 @@ fn parse(line: &BStr, nul: bool) -> Result<Entry, Failure> {
     let id = Id::from_hex(id).ok().filter(|id| id.kind() == plumbing::gix::hash::Kind::Sha256).ok_or_else(bad)?;
     let name = match nul {
         true => name.into(),
-        false => plumbing::gix::quote::ansi_c::undo(name.as_bstr())
+        // Without -z a NUL ends the name, as in git, where it is a C string.
+        false => plumbing::gix::quote::ansi_c::undo(name.split(|b| *b == 0).next().unwrap_or_default().as_bstr())
             .map_err(|_| Failure::fatal("invalid quoting"))?
             .0
             .into_owned(),

@@ -93,7 +93,7 @@ fn row(container: &Container, state: &State, whole: bool) -> Row {
     let mut row = table::row([
         ("ID", if whole { config.id.to_string() } else { config.id.short().to_owned() }),
         ("Image", config.image.clone()),
-        ("Command", command(&state.command.join(" "), whole)),
+        ("Command", command(&line(&state.command), whole)),
         ("CreatedAt", age::local(created)),
         ("RunningFor", age::ago(created)),
         ("Status", status(state)),
@@ -106,6 +106,15 @@ fn row(container: &Container, state: &State, whole: bool) -> Row {
     ]);
     row.insert(LABELS.into(), json!(config.labels));
     row
+}
+
+/// The words of a command line; arguments with spaces in quotes.
+fn line(words: &[String]) -> String {
+    let quoted = |(place, word): (usize, &String)| match place > 0 && word.contains(' ') {
+        true => format!("'{word}'"),
+        false => word.clone(),
+    };
+    words.iter().enumerate().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// The command in quotes, at most 20 characters of it.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use plumbing::revision::similar;
 use porcelain::image::remove::{self, holders};
 
 use crate::cli::Globals;
@@ -23,9 +24,6 @@ pub struct Args {
     /// Remove the name although stopped containers or other images need the image, and all names of an id
     #[arg(short, long)]
     force: bool,
-    /// Accepted for docker's sake: commits are never removed but by `rd gc`
-    #[arg(long)]
-    no_prune: bool,
 }
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
@@ -39,8 +37,17 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
                 removed.deleted.iter().for_each(|id| println!("Deleted: sha256:{id}"));
             }
             // docker, too, goes on with the others.
-            Err(error) => code = report::print(&error.into()),
+            Err(error) => code = report::print_with(&failure(error, args.force), |name| similar(&store, name)),
         }
     }
     Ok(code)
+}
+
+fn failure(error: porcelain::Error, force: bool) -> Failure {
+    let in_use = matches!(error, porcelain::Error::InUse { .. });
+    let failure = Failure::from(error);
+    if in_use && !force {
+        return failure.hint("`rd rmi -f` removes the name even so, unless a running container needs it");
+    }
+    failure
 }

@@ -59,7 +59,7 @@ pub struct Args {
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let exclusive = [args.verify, args.exists, args.exclude_existing.is_some()];
     if exclusive.iter().filter(|set| **set).count() > 1 {
-        return Err(Failure::usage("only one of '--exclude-existing', '--verify' or '--exists' can be given"));
+        return Err(Failure::fatal("only one of '--exclude-existing', '--verify' or '--exists' can be given"));
     }
     let store = globals.repository()?;
     if let Some(prefix) = &args.exclude_existing {
@@ -91,7 +91,8 @@ fn exists(store: &Store, names: &[String]) -> Result<ExitCode, Failure> {
 fn read_ref(store: &Store, name: &str) -> Result<Option<Id>, Failure> {
     let Ok(full) = plumbing::gix::refs::FullName::try_from(name) else { return Ok(None) };
     let doing = || Error::git(format!("read ref '{name}'"));
-    let Some(mut found) = store.repo().try_find_reference(&full).map_err(doing())? else { return Ok(None) };
+    let found = store.repo().try_find_reference(&full).map_err(doing())?;
+    let Some(mut found) = found.filter(|found| found.name() == full.as_ref()) else { return Ok(None) };
     Ok(found.follow_to_object().ok().map(|id| id.detach()))
 }
 
@@ -210,7 +211,9 @@ impl<'a> Show<'a> {
         if self.args.dereference && kind == Kind::Tag {
             let object = self.store.repo().find_object(id).map_err(Error::git(format!("read object {id}")))?;
             let end = object.peel_tags_to_end().map_err(Error::git(format!("follow tag {id}")))?;
-            self.line(&end.id, &format!("{name}^{{}}"))?;
+            // With -s too git names what it followed.
+            let id = git::abbreviate(self.store, &end.id, self.abbrev)?;
+            writeln!(self.out, "{id} {name}^{{}}")?;
         }
         Ok(())
     }

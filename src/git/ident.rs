@@ -32,10 +32,10 @@ fn signature(role: &str, settings: &Settings<'_>) -> Result<Signature, Failure> 
     let setting = |key: &str| {
         settings.get(&format!("{}.{key}", role.to_lowercase())).or_else(|| settings.get(&format!("user.{key}")))
     };
-    let host = plumbing::commit::host_signature()?;
-    let name = variable("NAME").or_else(|| setting("name")).unwrap_or_else(|| host.name.to_string());
-    let email = variable("EMAIL").filter(|email| !email.is_empty()).or_else(|| setting("email"));
-    let email = email.or_else(|| std::env::var("EMAIL").ok()).unwrap_or_else(|| host.email.to_string());
+    let (host_name, host_email) = plumbing::commit::host_identity();
+    let name = variable("NAME").or_else(|| setting("name")).unwrap_or(host_name);
+    let email = variable("EMAIL").or_else(|| setting("email"));
+    let email = email.or_else(|| std::env::var("EMAIL").ok()).unwrap_or(host_email);
     let clean_name = without_crud(&name);
     if clean_name.is_empty() {
         return Err(Failure::fatal(format!("empty ident name (for <{email}>) not allowed")));
@@ -51,7 +51,7 @@ fn signature(role: &str, settings: &Settings<'_>) -> Result<Signature, Failure> 
 
 /// A name without what git takes off its ends, and without what would end it in a commit.
 fn without_crud(text: &str) -> String {
-    let crud = |c: char| c <= ' ' || ".,:;<>\"\\'".contains(c);
+    let crud = |c: char| c <= ' ' || ",:;<>\"\\'".contains(c);
     text.trim_matches(crud).replace(['\n', '<', '>'], "")
 }
 
@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn crud_is_taken_off_as_git_does() {
-        for (name, want) in [(" A. B. ", "A. B"), ("\"x\"", "x"), ("a<b>c\n", "abc"), ("...", ""), ("J. R.", "J. R")] {
+        for (name, want) in [(" A. B., ", "A. B."), ("\"x\"", "x"), ("a<b>c\n", "abc"), (",:;", ""), ("J. R.", "J. R.")]
+        {
             assert_eq!(without_crud(name), want);
         }
     }

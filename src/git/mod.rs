@@ -11,6 +11,10 @@ use plumbing::{Error, Id, Store, revision};
 
 use crate::report::Failure;
 
+/// The object commands: what they print and end with is git's.
+pub const COMMANDS: [&str; 8] =
+    ["cat-file", "commit-tree", "hash-object", "ls-tree", "mktree", "rev-parse", "show-ref", "update-ref"];
+
 /// Where an object command prints: buffered, since an image has tens of thousands of lines.
 pub fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::with_capacity(64 * 1024, std::io::stdout().lock())
@@ -34,11 +38,12 @@ pub fn name_to_id(store: &Store, text: &str) -> Result<Option<Id>, Failure> {
     match revision::resolve(store, text) {
         Ok(id) => Ok(Some(id)),
         Err(Error::NotFound { .. }) => Ok(None),
-        Err(error @ Error::Ambiguous { .. }) => {
+        // An entry that a reflog doesn't have ends git at once.
+        Err(error @ Error::Invalid { what: "reflog entry", .. }) => Err(Failure::fatal(error.to_string())),
+        Err(error @ (Error::Ambiguous { .. } | Error::Invalid { .. })) => {
             eprintln!("error: {}", crate::output::printable(&error.to_string()));
             Ok(None)
         }
-        Err(error @ Error::Invalid { .. }) => Err(Failure::fatal(error.to_string())),
         Err(error) => Err(error.into()),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod age;
 pub mod changes;
+pub mod commits;
 pub mod quote;
 pub mod screen;
 pub mod size;
@@ -65,7 +66,10 @@ pub fn emit(text: &str) {
     anstream::print!("{}", lines.join("\t"));
 }
 
+/// How many digits of an id people see.
+pub const SHORT: usize = 12;
+
 /// The beginning of an id that people see.
 pub fn short(id: &str) -> &str {
-    id.get(..12).unwrap_or(id)
+    id.get(..SHORT).unwrap_or(id)
 }

@@ -2,38 +2,12 @@
 
 use std::borrow::Cow;
 
-use plumbing::bstr::{BStr, BString, ByteSlice};
+use plumbing::bstr::{BStr, ByteSlice};
 
 /// The name as git prints it with `core.quotePath`: quoted where it has control characters, bytes beyond ASCII,
 /// quotes or backslashes.
 pub fn c_style(name: &BStr) -> Cow<'_, BStr> {
-    if name.iter().all(|byte| is_plain(*byte)) {
-        return Cow::Borrowed(name);
-    }
-    let mut out = BString::from("\"");
-    name.iter().for_each(|byte| push(*byte, &mut out));
-    out.push(b'"');
-    Cow::Owned(out)
-}
-
-fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
-}
-
-fn push(byte: u8, out: &mut BString) {
-    let letter = match byte {
-        0x07 => b'a',
-        0x08 => b'b',
-        b'\t' => b't',
-        b'\n' => b'n',
-        0x0b => b'v',
-        0x0c => b'f',
-        b'\r' => b'r',
-        b'"' | b'\\' => byte,
-        byte if is_plain(byte) => return out.push(byte),
-        byte => return out.extend_from_slice(format!("\\{byte:03o}").as_bytes()),
-    };
-    out.extend_from_slice(&[b'\\', letter]);
+    plumbing::gix::quote::ansi_c::quote(name)
 }
 
 /// A value as getfattr(1) prints it: text in quotes, anything else in hexadecimal; cut where it is long.

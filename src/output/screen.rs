@@ -1,5 +1,6 @@
 //! stdout for long texts with bytes of any kind: buffered, coloured as git colours, harmless to a terminal.
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -34,12 +35,35 @@ impl Part {
     }
 }
 
-/// stdout. Bytes are not changed on their way into a pipe or file; a terminal gets no control characters
-/// but tabs and line ends.
+/// stdout, or a text on its way there. Bytes are not changed on their way into a pipe or file; a terminal gets no control
+/// characters but tabs and line ends.
 pub struct Screen {
-    out: BufWriter<StdoutLock<'static>>,
+    out: Sink,
     colors: bool,
     is_terminal: bool,
+    /// Columns that something else takes on the left.
+    indent: usize,
+}
+
+enum Sink {
+    Stdout(BufWriter<StdoutLock<'static>>),
+    Memory(Vec<u8>),
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Sink::Stdout(out) => out.write(bytes),
+            Sink::Memory(out) => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Sink::Stdout(out) => out.flush(),
+            Sink::Memory(_) => Ok(()),
+        }
+    }
 }
 
 impl Screen {
@@ -48,7 +72,26 @@ impl Screen {
         let stdout = io::stdout();
         let colors = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
         let is_terminal = stdout.is_terminal();
-        Self { out: BufWriter::with_capacity(64 << 10, stdout.lock()), colors, is_terminal }
+        let out = Sink::Stdout(BufWriter::with_capacity(64 << 10, stdout.lock()));
+        Self { out, colors, is_terminal, indent: 0 }
+    }
+
+    /// A text for this screen, to be printed with `indent` columns on its left by [`put_colored`](Self::put_colored).
+    pub fn text(&self, indent: usize) -> Self {
+        Self { out: Sink::Memory(Vec::new()), colors: self.colors, is_terminal: self.is_terminal, indent }
+    }
+
+    /// The bytes of a text.
+    pub fn into_text(self) -> Vec<u8> {
+        match self.out {
+            Sink::Memory(bytes) => bytes,
+            Sink::Stdout(_) => Vec::new(),
+        }
+    }
+
+    /// Whether colours are wanted.
+    pub fn has_colors(&self) -> bool {
+        self.colors
     }
 
     /// Whether somebody looks at it.
@@ -60,7 +103,7 @@ impl Screen {
     pub fn columns(&self) -> usize {
         let named = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
         let measured = || terminal_size::terminal_size_of(io::stdout()).map(|(columns, _)| usize::from(columns.0));
-        named.or_else(measured).filter(|columns| *columns > 0).unwrap_or(80)
+        named.or_else(measured).filter(|columns| *columns > 0).unwrap_or(80usize).saturating_sub(self.indent)
     }
 
     /// Print bytes.
@@ -70,6 +113,11 @@ impl Screen {
         } else {
             self.out.write_all(bytes.as_ref())
         }
+    }
+
+    /// The bytes as they may be printed: without what a terminal would act on if there is one.
+    pub fn clean<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.is_terminal { harmless(bytes).into() } else { bytes.into() }
     }
 
     /// Print bytes in a colour; a line end at their end stays outside of it.
@@ -89,9 +137,9 @@ impl Screen {
         self.put(end)
     }
 
-    /// Print bytes as they are, also to a terminal: for those who ask for a file.
-    pub fn put_raw(&mut self, reader: &mut dyn io::Read) -> io::Result<()> {
-        io::copy(reader, &mut self.out).map(drop)
+    /// Print bytes that hold colours already.
+    pub fn put_colored(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.out.write_all(bytes.as_ref())
     }
 
     /// Hand all of it on.

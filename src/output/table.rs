@@ -35,6 +35,15 @@ pub struct Style<'a> {
 pub type Row = Map<String, Value>;
 
 impl Listing {
+    /// The fields that rows need for `style`: those of the default table where it is asked for, else all.
+    pub fn fields(&self, style: &Style<'_>) -> Vec<&'static str> {
+        match style.format.map(str::trim) {
+            None | Some("" | "table") if style.quiet => vec![self.quiet],
+            None | Some("" | "table") => self.columns.to_vec(),
+            Some(_) => self.headers.iter().map(|(field, _)| *field).collect(),
+        }
+    }
+
     /// Render `rows`, with a line end after each.
     pub fn render(&self, style: &Style<'_>, rows: &[Row]) -> Result<String, Failure> {
         match style.format.map(str::trim) {

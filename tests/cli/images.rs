@@ -200,11 +200,15 @@ fn a_damaged_cache_is_made_again() {
 }
 
 #[test]
-fn a_damaged_image_is_named() {
+fn a_damaged_image_is_named_and_hides_no_other() {
     let sandbox = filled();
-    let store = sandbox.store();
-    let blob = store.batch().write_blob(b"{}").unwrap();
-    std::fs::write(sandbox.store_dir().join("refs/images/docker.io/library/debian@12"), format!("{blob}\n")).unwrap();
-    let stderr = sandbox.fails(2, ["images"]);
-    assert!(stderr.contains("error: ") && stderr.contains(&blob.to_string()), "{stderr}");
+    let gone = "ab".repeat(32);
+    std::fs::write(sandbox.store_dir().join("refs/images/docker.io/library/debian@12"), format!("{gone}\n")).unwrap();
+    let output = sandbox.rd(["images", "--format", "{{.Repository}}:{{.Tag}}"]).assert().code(2).get_output().clone();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "localhost:5000/team/web:1\ndebian:stable\n");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let start = format!(
+        "error: can't read the image 'debian:12'\ncaused by: damaged store: commit {gone}: the object is missing\n"
+    );
+    assert!(stderr.starts_with(&start), "{stderr}");
 }

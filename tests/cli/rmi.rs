@@ -3,7 +3,7 @@
 use plumbing::Id;
 use plumbing::store::refs::Expect;
 
-use crate::sandbox::{Change, Sandbox};
+use crate::sandbox::{Change, Sandbox, wait_for};
 
 /// A commit that follows `parent`.
 fn child(sandbox: &Sandbox, parent: Id, text: &str) -> Id {
@@ -41,7 +41,8 @@ fn an_image_that_another_was_made_from_is_kept() {
     let base = sandbox.image("base", &[("a", "1")]);
     sandbox.tag(child(&sandbox, base, "1"), "web:1");
     let stderr = sandbox.fails(2, ["rmi", "base"]);
-    assert!(stderr.starts_with("error: image 'base' is in use: the image 'web:1' was made from it\n"), "{stderr}");
+    let start = "error: image 'base' is in use: the image 'web:1' was made from it\nhint: `rd rmi -f` ";
+    assert!(stderr.starts_with(start), "{stderr}");
     sandbox.tag(base, "spare");
     assert_eq!(sandbox.ok(["rmi", "base"]), "Untagged: base:latest\n");
     assert_eq!(sandbox.ok(["rmi", "-f", "spare"]), "Untagged: spare:latest\n");
@@ -80,7 +81,7 @@ fn the_other_names_are_removed_where_one_fails() {
         sandbox.image(name, &[("f", name)]);
     }
     let output = sandbox.rd(["rmi", "a", "nope", "b"]).assert().code(2).get_output().clone();
-    assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: no such image: 'nope'\n"));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: no such image: 'nope'\nhint: "));
     assert_eq!(String::from_utf8_lossy(&output.stdout).matches("Untagged").count(), 2);
     assert_eq!(sandbox.ok(["images", "-q"]), "");
 }
@@ -92,4 +93,20 @@ fn the_same_name_twice_is_removed_once() {
     sandbox.fails(2, ["rmi", "a", "a"]);
     assert_eq!(sandbox.ok(["images", "-q"]), "");
     sandbox.fails(2, ["rmi"]);
+}
+
+#[test]
+fn force_spares_the_image_of_a_running_container() {
+    let sandbox = Sandbox::new();
+    sandbox.busybox("busybox");
+    let run = sandbox.spawn(["run", "--rm", "--name", "web", "busybox", "sleep", "1000"]);
+    wait_for(|| (!sandbox.ok(["ps", "-q"]).is_empty()).then_some(()));
+    for force in [&["rmi"][..], &["rmi", "-f"]] {
+        let stderr = sandbox.fails(2, [force, &["busybox"]].concat());
+        let start = "error: image 'busybox' is in use: the running container 'web' was made from it\n";
+        assert!(stderr.starts_with(start), "{stderr}");
+    }
+    sandbox.ok(["rm", "-f", "web"]);
+    drop(run);
+    sandbox.ok(["rmi", "busybox"]);
 }

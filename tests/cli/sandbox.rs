@@ -1,7 +1,9 @@
 //! A store of its own for each test, the rd command on it, and small images without an archive.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use plumbing::commit::{NewCommit, State, neutral_signature};
 use plumbing::root::{Attrs, Kind, Leaf, Root, Time};
@@ -24,6 +26,10 @@ pub struct Change<'a> {
     pub parents: &'a [Id],
     /// Path and bytes of each file that is added.
     pub files: &'a [(&'a str, &'a str)],
+    /// Programs that are added: path in the image, file of the host.
+    pub programs: &'a [(&'a str, &'a str)],
+    /// Symbolic links that are added: path, target.
+    pub symlinks: &'a [(&'a str, &'a str)],
     /// Further names for files: existing path, new path.
     pub links: &'a [(&'a str, &'a str)],
     /// The image configuration.
@@ -41,6 +47,8 @@ impl Default for Change<'_> {
         Self {
             parents: &[],
             files: &[],
+            programs: &[],
+            symlinks: &[],
             links: &[],
             config: r#"{"architecture":"amd64","os":"linux"}"#,
             manifest: None,
@@ -70,6 +78,24 @@ impl Sandbox {
         Store::open_or_create(self.store_dir()).unwrap()
     }
 
+    fn environment(&self) -> [(&'static str, OsString); 5] {
+        [
+            ("PATH", std::env::var_os("PATH").unwrap_or_default()),
+            ("HOME", self.path().into()),
+            ("RD_ROOT", self.store_dir().into()),
+            ("TZ", "UTC".into()),
+            ("LC_ALL", "C.UTF-8".into()),
+        ]
+    }
+
+    /// Start rd with `args` and without input or output; it is killed at the end of the test at the latest.
+    pub fn spawn(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Running {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_rd"));
+        command.args(args).current_dir(self.path()).env_clear().envs(self.environment());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Running(command.spawn().unwrap())
+    }
+
     /// The rd command with `args`, to add to and to assert on: `.assert().code(2).stderr_eq("…")`.
     /// It runs in [`path`](Self::path), in UTC, without the user's environment, and ends after a minute at the latest.
     pub fn rd(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
@@ -77,12 +103,8 @@ impl Sandbox {
             .args(args)
             .current_dir(self.path())
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.path())
-            .env("RD_ROOT", self.store_dir())
-            .env("TZ", "UTC")
-            .env("LC_ALL", "C.UTF-8")
-            .timeout(std::time::Duration::from_secs(60))
+            .envs(self.environment())
+            .timeout(Duration::from_secs(60))
     }
 
     /// What rd prints on stdout; it must end with status 0.
@@ -106,6 +128,18 @@ impl Sandbox {
         id
     }
 
+    /// An image in which containers run: busybox with a shell and a few commands.
+    pub fn busybox(&self, name: &str) -> Id {
+        let commands = ["cat", "echo", "ls", "rm", "sh", "sleep", "true", "false"].map(|name| format!("bin/{name}"));
+        let symlinks: Vec<(&str, &str)> = commands.iter().map(|path| (path.as_str(), "busybox")).collect();
+        let programs = &[("bin/busybox", "/bin/busybox")];
+        let files = &[("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")];
+        let config = r#"{"architecture":"amd64","os":"linux","config":{"Env":["PATH=/bin","A=1"],"Cmd":["sh"]}}"#;
+        let id = self.commit(&Change { programs, files, symlinks: &symlinks, config, ..Change::default() });
+        self.tag(id, name);
+        id
+    }
+
     /// Name a commit.
     pub fn tag(&self, id: Id, name: &str) {
         let name = ImageName::parse(name).unwrap();
@@ -120,11 +154,22 @@ impl Sandbox {
             Some(parent) => Root::open(&store, &store.read_commit(parent).unwrap().state.root).unwrap(),
             None => Root::new(attrs(0o755), TIME),
         };
-        for (path, text) in change.files {
+        let mut put = |path: &str, kind, mode| {
             make_folders(&store, &mut root, path);
+            assert!(root.put_leaf(&store, path.into(), Leaf { kind, attrs: attrs(mode), mtime: TIME }).unwrap());
+        };
+        for (path, text) in change.files {
             let id = batch.contents().unwrap().put(text.as_bytes()).unwrap();
-            let kind = Kind::File { id, size: text.len() as u64 };
-            assert!(root.put_leaf(&store, (*path).into(), Leaf { kind, attrs: attrs(0o644), mtime: TIME }).unwrap());
+            put(path, Kind::File { id, size: text.len() as u64 }, 0o644);
+        }
+        for (path, program) in change.programs {
+            let bytes = std::fs::read(program).unwrap();
+            let id = batch.contents().unwrap().put(&bytes).unwrap();
+            put(path, Kind::File { id, size: bytes.len() as u64 }, 0o755);
+        }
+        for (path, target) in change.symlinks {
+            let id = batch.write_blob(target.as_bytes()).unwrap();
+            put(path, Kind::Symlink { id }, 0o777);
         }
         for (existing, path) in change.links {
             assert!(root.link(&store, (*existing).into(), (*path).into()).unwrap());
@@ -142,6 +187,29 @@ impl Sandbox {
         let id = batch.write_commit(&state, new).unwrap();
         batch.finish().unwrap();
         id
+    }
+}
+
+/// A command that runs beside the test.
+pub struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Ask until there is an answer; fails after half a minute.
+#[track_caller]
+pub fn wait_for<T>(mut answer: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = answer() {
+            return answer;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "no answer after half a minute");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -6,6 +6,7 @@ use super::{Lookup, Revision, parse_with};
 use crate::{Result, Store};
 
 /// One revision or a set of them, as in gitrevisions(7).
+#[expect(missing_docs, reason = "because the variants' comments speak of their fields")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Range {
     /// `A`

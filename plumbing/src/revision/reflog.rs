@@ -16,8 +16,9 @@ struct Line {
 
 /// Where the ref `name`, which is at `now`, was `moves` ago or at a date.
 pub(super) fn lookup(store: &Store, name: &str, now: Id, spelled: &BStr) -> Result<Id> {
-    let bad = |why: String| Error::Invalid { what: "revision", input: format!("{name}@{{{spelled}}}"), why };
-    let text = spelled.to_str().map_err(|error| bad(error.to_string()))?;
+    let input = || format!("{name}@{{{spelled}}}");
+    let bad = |why: String| Error::Invalid { what: "reflog entry", input: input(), why };
+    let text = spelled.to_str_lossy();
     let lines = read(store, name)?;
     match text.parse::<u64>() {
         Ok(number) if number < FIRST_TIME => nth(&lines, number, now).ok_or_else(|| match lines.len() {
@@ -25,7 +26,8 @@ pub(super) fn lookup(store: &Store, name: &str, now: Id, spelled: &BStr) -> Resu
             count => bad(format!("its reflog has only {count} entries")),
         }),
         _ => {
-            let date = gix::date::parse(text, Some(gix::date::Zoned::now())).map_err(|error| bad(error.to_string()))?;
+            let date = gix::date::parse(&text, Some(gix::date::Zoned::now()));
+            let date = date.map_err(|_| Error::NotFound { what: "revision", name: input() })?;
             at_date(&lines, date.seconds).ok_or_else(|| bad("its reflog is empty".into()))
         }
     }

@@ -22,8 +22,10 @@ use gix::objs::tree::{Entry, EntryKind};
 
 pub use hardlinks::Hardlinks;
 pub use lines::{EntryMeta, decode_folder, encode_folder, folder_total};
+pub(crate) use read::read_folder_with;
 pub use read::{Folder, read_folder, read_hardlinks};
 pub use tree::{Dir, Node, Root, View};
+pub(crate) use write::ids_of;
 
 use crate::Id;
 
@@ -80,6 +82,7 @@ pub struct Time {
 }
 
 /// What an entry is that is no folder.
+#[expect(missing_docs, reason = "because the variants' comments speak of their fields")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file: the id and size in bytes of its content.

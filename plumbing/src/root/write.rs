@@ -4,8 +4,10 @@ use gix::bstr::{BStr, BString, ByteSlice};
 use gix::objs::tree::{Entry, EntryKind};
 
 use super::tree::Slot;
-use super::{Dir, HARDLINKS_BLOB, Hardlinks, Kind, META_BLOB, Node, Root, RootIds, TIMES_BLOB, join_path, lines, name};
-use crate::store::Batch;
+use super::{
+    Dir, Folder, HARDLINKS_BLOB, Hardlinks, Kind, META_BLOB, Node, Root, RootIds, TIMES_BLOB, join_path, lines, name,
+};
+use crate::store::{Batch, hash_content};
 use crate::{Id, Result};
 
 impl Root {
@@ -121,6 +123,34 @@ impl Trees {
             times: write_tree(self.times, batch)?,
         })
     }
+}
+
+/// The ids that a folder as it was read must have: those that writing it would give. `hardlinks` is the blob of the
+/// hard link table, which lies in the top folder of a root that has one.
+pub(crate) fn ids_of(folder: &Folder, hardlinks: Option<Id>) -> RootIds {
+    let mut trees = Trees::default();
+    for (name, ids) in &folder.dirs {
+        trees.push_dir(name::encode(name.as_bstr()), ids);
+    }
+    for (name, leaf) in &folder.leaves {
+        trees.push_leaf(name::encode(name.as_bstr()), &leaf.kind, leaf.attrs.mode);
+    }
+    let leaves = || folder.leaves.iter().map(|(name, leaf)| (name.as_bstr(), leaf));
+    let meta = lines::encode_folder(&folder.attrs, folder.total, leaves().map(|(n, l)| (n, &l.kind, &l.attrs)));
+    let times = lines::encode_times(folder.mtime, leaves().map(|(n, l)| (n, l.mtime)));
+    trees.meta.push(blob_entry(META_BLOB, hash_content(&meta)));
+    trees.times.push(blob_entry(TIMES_BLOB, hash_content(&times)));
+    trees.meta.extend(hardlinks.map(|id| blob_entry(HARDLINKS_BLOB, id)));
+    RootIds { rootfs: hash_tree(trees.rootfs), meta: hash_tree(trees.meta), times: hash_tree(trees.times) }
+}
+
+fn hash_tree(mut entries: Vec<Entry>) -> Id {
+    entries.sort();
+    let mut bytes = Vec::new();
+    let tree = gix::objs::Tree { entries };
+    gix::objs::WriteTo::write_to(&tree, &mut bytes).expect("because names that were decoded are names of a tree");
+    gix::objs::compute_hash(gix::hash::Kind::Sha256, gix::objs::Kind::Tree, &bytes)
+        .expect("because SHA-256 has no collision detection that could fail")
 }
 
 fn blob_entry(name: &str, oid: Id) -> Entry {

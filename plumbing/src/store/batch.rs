@@ -18,6 +18,7 @@ const PACK_LIMIT: usize = 32 << 20;
 pub struct Batch<'s> {
     store: &'s Store,
     contents: Option<Arc<Contents>>,
+    hash_only: bool,
     objects: gix::OdbHandle,
     pack: Pack,
     written: HashSet<Id>,
@@ -26,10 +27,11 @@ pub struct Batch<'s> {
 }
 
 impl<'s> Batch<'s> {
-    pub(super) fn new(store: &'s Store) -> Self {
+    pub(super) fn new(store: &'s Store, hash_only: bool) -> Self {
         let mut objects = store.repo().objects.clone();
         objects.refresh_never();
-        Self { store, contents: None, objects, pack: Pack::new(), written: HashSet::new(), packs: Vec::new() }
+        let (pack, written) = (Pack::new(), HashSet::new());
+        Self { store, contents: None, hash_only, objects, pack, written, packs: Vec::new() }
     }
 
     /// The store that is written to.
@@ -42,7 +44,7 @@ impl<'s> Batch<'s> {
         if let Some(contents) = &self.contents {
             return Ok(contents.clone());
         }
-        let contents = Arc::new(Contents::create(&self.store.content_dir())?);
+        let contents = Arc::new(Contents::create(&self.store.content_dir(), self.hash_only)?);
         self.contents = Some(contents.clone());
         Ok(contents)
     }

@@ -19,6 +19,7 @@ use gix::objs::Kind;
 pub use batch::Batch;
 pub use config::FORMAT;
 pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
+pub(crate) use pack::{encode_entry_header, pack_header};
 
 use crate::{Error, Id, Result};
 
@@ -195,6 +196,12 @@ impl Store {
 
     /// Start a batch of writes.
     pub fn batch(&self) -> Batch<'_> {
-        Batch::new(self)
+        Batch::new(self, false)
+    }
+
+    /// Start a batch that only tells ids: contents are read and hashed, and nothing of it may be
+    /// [finished](Batch::finish).
+    pub fn hashing_batch(&self) -> Batch<'_> {
+        Batch::new(self, true)
     }
 }

@@ -74,7 +74,7 @@ impl Pack {
             what: "pack".into(),
             why: "more than 4,294,967,295 objects at once".into(),
         })?;
-        self.bytes[..HEADER].copy_from_slice(&gix_header(count));
+        self.bytes[..HEADER].copy_from_slice(&pack_header(count));
         let checksum = sha256(&self.bytes);
         self.bytes.extend_from_slice(checksum.as_slice());
         let index = encode_index(&mut self.entries, &checksum);
@@ -86,14 +86,15 @@ impl Pack {
     }
 }
 
-fn gix_header(count: u32) -> [u8; HEADER] {
+/// A pack's header: magic, version 2, number of objects.
+pub(crate) fn pack_header(count: u32) -> [u8; HEADER] {
     let mut header = *b"PACK\0\0\0\x02\0\0\0\0";
     header[8..].copy_from_slice(&count.to_be_bytes());
     header
 }
 
 /// The type and the inflated size, as variable-length bytes (gitformat-pack(5), "pack entry").
-fn encode_entry_header(kind: Kind, size: u64, out: &mut Vec<u8>) {
+pub(crate) fn encode_entry_header(kind: Kind, size: u64, out: &mut Vec<u8>) {
     let code = match kind {
         Kind::Commit => 1,
         Kind::Tree => 2,

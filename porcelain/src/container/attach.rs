@@ -2,7 +2,7 @@
 //!
 //! Without a terminal the container holds this process's own streams, and nothing is copied here.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -31,7 +31,12 @@ struct Console {
     keys: Vec<u8>,
     reads_keys: bool,
     shows_output: bool,
+    /// Nobody reads what is shown.
+    is_unread: bool,
 }
+
+/// The exit status of a program that SIGPIPE ended.
+const BROKEN_PIPE: i32 = 141;
 
 /// What is ready to be acted on.
 #[derive(Debug, Default, Clone, Copy)]
@@ -58,7 +63,7 @@ impl Attached {
             (Some(pty), Io::Attached { stdin }) => {
                 let flags = fcntl_getfl(&pty).on("look up", "the container's terminal")?;
                 fcntl_setfl(&pty, flags | OFlags::NONBLOCK).on("set up", "the container's terminal")?;
-                Some(Console { pty, keys: Vec::new(), reads_keys: stdin, shows_output: true })
+                Some(Console { pty, keys: Vec::new(), reads_keys: stdin, shows_output: true, is_unread: false })
             }
             _ => None,
         };
@@ -90,6 +95,10 @@ impl Attached {
             }
             if let Some(console) = &mut self.terminal {
                 console.act(ready);
+                if console.is_unread {
+                    // The container goes on, unseen.
+                    return Ok(BROKEN_PIPE);
+                }
             }
             if ready.word {
                 return self.last_word();
@@ -161,6 +170,22 @@ impl Attached {
     }
 }
 
+/// Writes without a signal where nobody reads: Rust ignores SIGPIPE, and the C library's buffers aren't in the way.
+fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(to, bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => {
+                // Somebody has made the terminal non-blocking.
+                rustix::event::poll(&mut [PollFd::new(to, PollFlags::OUT)], None)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 impl Console {
     fn act(&mut self, ready: Ready) {
         if ready.output {
@@ -179,10 +204,8 @@ impl Console {
         let mut buffer = [0; 16384];
         match rustix::io::read(&self.pty, &mut buffer) {
             Ok(length @ 1..) => {
-                let mut stdout = std::io::stdout().lock();
-                // Nobody may be reading any more: the container goes on, unseen.
-                let _ = stdout.write_all(&buffer[..length]).and_then(|()| stdout.flush());
-                true
+                self.is_unread = write_all(&std::io::stdout(), &buffer[..length]).is_err();
+                !self.is_unread
             }
             Err(rustix::io::Errno::AGAIN) => false,
             Err(rustix::io::Errno::INTR) => true,

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::config::Id;
+use super::devices;
 use crate::{Error, IoResultExt, Result};
 
 /// How long processes may take to go after they were killed, or to come to rest when they are frozen.
@@ -45,6 +46,20 @@ impl Hierarchy {
 pub(super) fn hierarchies() -> Result<Vec<Hierarchy>> {
     let text = fs::read_to_string("/proc/self/mountinfo").on("read", "/proc/self/mountinfo")?;
     Ok(parse_mountinfo(&text))
+}
+
+/// Which version of cgroups this host has: `1`, `2`, `hybrid` where controllers are bound to version 1 beside version 2,
+/// or `none`.
+pub fn version() -> &'static str {
+    let hierarchies = hierarchies().unwrap_or_default();
+    let old = hierarchies.iter().any(Hierarchy::has_controllers);
+    let new = hierarchies.iter().any(|hierarchy| hierarchy.unified);
+    match (old, new) {
+        (true, true) => "hybrid",
+        (true, false) => "1",
+        (false, true) => "2",
+        (false, false) => "none",
+    }
 }
 
 fn parse_mountinfo(text: &str) -> Vec<Hierarchy> {
@@ -98,15 +113,24 @@ impl Cgroup {
         Ok(Cgroup { folders })
     }
 
-    /// Makes the cgroups of container `id` in the v1 hierarchies, so that they are there to be mounted. Libcontainer makes
-    /// that of a v2 host, and joins them all.
-    pub fn create(id: &Id) -> Result<Self> {
+    /// Makes the cgroups of container `id` before libcontainer joins them: those of version 1, so that they are there to be
+    /// mounted; on a host without such that of version 2, so that its devices can be restricted.
+    pub fn create(id: &Id, restricted: bool) -> Result<()> {
         let inner = path(id);
-        for hierarchy in hierarchies()?.iter().filter(|hierarchy| hierarchy.has_controllers()) {
-            let folder = hierarchy.mount_point.join(inner.trim_start_matches('/'));
-            fs::create_dir_all(&folder).on("create", folder)?;
+        let hierarchies = hierarchies()?;
+        let folder = |hierarchy: &Hierarchy| hierarchy.mount_point.join(inner.trim_start_matches('/'));
+        let legacy: Vec<_> = hierarchies.iter().filter(|hierarchy| hierarchy.has_controllers()).map(folder).collect();
+        for folder in &legacy {
+            fs::create_dir_all(folder).on("create", folder)?;
         }
-        Cgroup::of(id)
+        if let Some(unified) = hierarchies.iter().find(|hierarchy| hierarchy.unified).filter(|_| legacy.is_empty()) {
+            let folder = folder(unified);
+            fs::create_dir_all(&folder).on("create", &folder)?;
+            if restricted {
+                devices::restrict(&folder)?;
+            }
+        }
+        Ok(())
     }
 
     /// Kills every process in the cgroups and waits until none is left.

@@ -102,7 +102,7 @@ fn image_config(store: &Store, parent: &State, container: &Config, request: &Req
 }
 
 /// What the container was created with, over what the image says.
-fn overlay(run: &mut Map<String, Value>, container: &Config) {
+pub(super) fn overlay(run: &mut Map<String, Value>, container: &Config) {
     if let Some(entrypoint) = &container.entrypoint {
         run.insert("Entrypoint".into(), json!(entrypoint));
         run.insert("Cmd".into(), Value::Null);

@@ -8,6 +8,8 @@ mod cgroup;
 pub mod changes;
 pub mod commit;
 pub mod config;
+pub mod describe;
+mod devices;
 mod etc;
 mod exec;
 mod folder;
@@ -35,6 +37,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 pub use attach::Attached;
+pub use cgroup::version as cgroup_version;
 pub use config::{Bind, Config, Id, Network, Tmpfs};
 pub use folder::{Folder, Lock};
 pub use freeze::Frozen;
@@ -201,6 +204,14 @@ impl Containers {
         let folder = self.folder(&id);
         let config = folder.config()?;
         Ok(Container { folder, config })
+    }
+
+    /// Finds a container as [`find`](Self::find) does; `None` where no container has that name or id.
+    pub fn find_any(&self, name: &str) -> Result<Option<Container>> {
+        match self.find(name) {
+            Err(Error::NotFound { .. }) => Ok(None),
+            found => found.map(Some),
+        }
     }
 
     fn find_prefix(ids: &BTreeMap<String, Id>, prefix: &str) -> Result<Id> {

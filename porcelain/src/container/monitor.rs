@@ -91,12 +91,8 @@ impl Monitor {
     /// Starts the container and waits for its end: the exit status as a shell counts.
     fn supervise(&mut self, streams: Vec<OwnedFd>) -> Result<i32> {
         let notes = self.prepare()?;
-        let running = self.start(streams)?;
-        let process = Process::find(running.init.as_raw_nonzero().get());
-        // A command that has already ended is only a zombie: it was started all the same.
-        let process = process.unwrap_or(Process { pid: running.init.as_raw_nonzero().get(), start_time: 0 });
-        self.state = self.state.started(process);
-        self.state.write(&self.folder().state_file())?;
+        let (running, state) = self.start(streams)?;
+        self.state = state;
         self.tell(&ToFront::Started { notes }, running.terminal.as_ref().map(AsFd::as_fd));
         self.wait(running)
     }
@@ -116,13 +112,13 @@ impl Monitor {
         let (mut spec, mut notes) = spec::build(inputs)?;
         prepare::root(folder, &mut spec)?;
         write_bundle(folder, &spec)?;
-        Cgroup::create(&self.config().id)?;
+        Cgroup::create(&self.config().id, !self.config().privileged)?;
         notes.push(format!("the root is mounted by strategy '{}'", strategy.name()));
         Ok(notes)
     }
 
-    /// Creates and starts the container; returns when its command has been executed.
-    fn start(&self, streams: Vec<OwnedFd>) -> Result<Running> {
+    /// Creates and starts the container; returns when its command has been executed, with the state that says so.
+    fn start(&self, streams: Vec<OwnedFd>) -> Result<(Running, State)> {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).on("create", "a pipe")?;
         let mut report = fs::File::from(read);
         let console = self.console()?;
@@ -137,13 +133,18 @@ impl Monitor {
             }
         };
         let terminal = console.map(|console| terminal::receive(&console, self.orders.size)).transpose()?;
-        runtime.start().map_err(|error| runtime_error("can't start the container", &error))?;
-        if let Some(error) = reported(&mut report) {
-            return Err(error);
-        }
         let init = runtime.pid().and_then(|pid| Pid::from_raw(pid.as_raw()));
         let init = init.ok_or_else(|| Error::runtime("the container has no first process", []))?;
-        Ok(Running { init, terminal })
+        let process = Process::find(init.as_raw_nonzero().get());
+        let state =
+            self.state.started(process.ok_or_else(|| Error::runtime("the container's first process ended early", []))?);
+        // Before the command can do anything that others see: it is never running and said not to be.
+        state.write(&self.folder().state_file())?;
+        runtime.start().map_err(|error| runtime_error("can't start the container", &error))?;
+        match reported(&mut report) {
+            Some(error) => Err(error),
+            None => Ok((Running { init, terminal }, state)),
+        }
     }
 
     fn create(

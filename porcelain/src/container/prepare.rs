@@ -46,10 +46,11 @@ pub(super) fn root(folder: &Folder, spec: &mut Spec) -> Result<()> {
     record(folder, made)
 }
 
-/// Libcontainer puts devices and links below the root's `/dev` by path: a link there would lead it onto the host.
+/// Libcontainer puts devices and links below the root's `/dev` by path: a link there would lead it onto the host, and
+/// so would a link of the image that leads one of the user's mounts there.
 fn refuse_moved(wanted: &Path, found: &Path) -> Result<()> {
-    let system = ["/dev", "/proc", "/sys"].iter().any(|system| wanted == Path::new(system));
-    if system && wanted != found {
+    let system = ["/dev", "/proc", "/sys"].map(Path::new);
+    if wanted != found && (system.contains(&wanted) || system.contains(&found)) {
         return Err(Error::invalid("image: its folder", wanted.display(), "it is a link"));
     }
     Ok(())

@@ -6,11 +6,14 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use plumbing::digest::Digest;
 use plumbing::{Id, Store};
-use sha2::{Digest, Sha256};
 
 use super::size;
 use crate::Result;
+
+/// Commits that nobody asks for any more are forgotten when they are more than this, and more than those asked for.
+const MOST_UNUSED: usize = 1000;
 
 /// What a listing shows of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,44 +22,55 @@ pub struct Fact {
     pub created: i64,
     /// The sum of the sizes of its files, in bytes; a file with several names counts once.
     pub size: u64,
-    /// The digest of its manifest, `sha256:…`, where it has one.
-    pub digest: Option<String>,
+    /// The digest of its manifest, where it has one.
+    pub digest: Option<Digest>,
+}
+
+/// A fact, and whether anybody asked for it.
+struct Known {
+    fact: Fact,
+    used: bool,
 }
 
 /// Facts of a store's commits.
 pub struct Facts<'s> {
     store: &'s Store,
-    known: HashMap<Id, Fact>,
-    /// Those that were worked out now, not read.
-    learned: Vec<Id>,
+    known: HashMap<Id, Known>,
+    /// Whether one was worked out now, not read.
+    learned: bool,
 }
 
 impl<'s> Facts<'s> {
     /// What is remembered.
     pub fn open(store: &'s Store) -> Self {
         let text = std::fs::read_to_string(path(store)).unwrap_or_default();
-        let known = text.lines().filter_map(decode).collect();
-        Self { store, known, learned: Vec::new() }
+        let lines = text.lines().filter_map(decode);
+        let known = lines.map(|(id, fact)| (id, Known { fact, used: false })).collect();
+        Self { store, known, learned: false }
     }
 
     /// The facts of the commit `id`.
     pub fn get(&mut self, id: &Id) -> Result<Fact> {
-        if let Some(fact) = self.known.get(id) {
-            return Ok(fact.clone());
+        if let Some(known) = self.known.get_mut(id) {
+            known.used = true;
+            return Ok(known.fact.clone());
         }
         let fact = read(self.store, id)?;
-        self.known.insert(*id, fact.clone());
-        self.learned.push(*id);
+        self.known.insert(*id, Known { fact: fact.clone(), used: true });
+        self.learned = true;
         Ok(fact)
     }
 
     /// Remember what was learned. That this fails, as on a full disk, is no reason for a listing to fail.
     pub fn save(self) {
-        if self.learned.is_empty() {
+        if !self.learned {
             return;
         }
+        let used = self.known.values().filter(|known| known.used).count();
+        let drop_unused = self.known.len() > 2 * used + MOST_UNUSED;
+        let kept = self.known.iter().filter(|(_, known)| known.used || !drop_unused);
+        let text: String = kept.map(|(id, known)| encode(id, &known.fact)).collect();
         let path = path(self.store);
-        let text: String = self.known.iter().map(|(id, fact)| encode(id, fact)).collect();
         let written = path.parent().map(|folder| {
             std::fs::create_dir_all(folder)?;
             let file = tempfile::NamedTempFile::new_in(folder)?;
@@ -72,7 +86,7 @@ fn path(store: &Store) -> PathBuf {
 }
 
 fn encode(id: &Id, fact: &Fact) -> String {
-    format!("{id} {} {} {}\n", fact.created, fact.size, fact.digest.as_deref().unwrap_or("-"))
+    format!("{id} {} {} {}\n", fact.created, fact.size, fact.digest.map_or("-".into(), |digest| digest.to_string()))
 }
 
 fn decode(line: &str) -> Option<(Id, Fact)> {
@@ -83,26 +97,19 @@ fn decode(line: &str) -> Option<(Id, Fact)> {
     // A line that was cut short ends in half a digest.
     let digest = match digest {
         "-" => None,
-        digest if digest.len() == "sha256:".len() + 64 => Some(digest.to_owned()),
-        _ => return None,
+        digest => Some(digest.parse().ok()?),
     };
     word().is_none().then_some((id, Fact { created, size, digest }))
 }
 
 fn read(store: &Store, id: &Id) -> Result<Fact> {
     let commit = store.read_commit(id)?;
-    let digest = commit.state.manifest.map(|manifest| Ok::<_, crate::Error>(sha256(&store.read_blob(&manifest)?)));
+    let digest = commit.state.manifest.map(|manifest| Ok::<_, crate::Error>(Digest::of(&store.read_blob(&manifest)?)));
     Ok(Fact {
         created: commit.committer.time.seconds,
         size: size::of_root(store, &commit.state.root)?,
         digest: digest.transpose()?,
     })
-}
-
-/// The digest of bytes as OCI writes it.
-fn sha256(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    format!("sha256:{}", hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
 #[cfg(test)]
@@ -112,7 +119,7 @@ mod tests {
     #[test]
     fn lines_come_back_and_damaged_ones_are_ignored() {
         let id = Id::from_hex(&[b'a'; 64]).unwrap();
-        for digest in [None, Some(sha256(b""))] {
+        for digest in [None, Some(Digest::of(b""))] {
             let fact = Fact { created: -5, size: u64::MAX, digest };
             let line = encode(&id, &fact);
             assert_eq!(decode(line.trim_end()), Some((id, fact)));
@@ -120,6 +127,5 @@ mod tests {
                 assert_eq!(decode(&line[..cut]), None, "{cut}");
             }
         }
-        assert_eq!(sha256(b""), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 }

@@ -3,7 +3,6 @@
 use plumbing::gix::glob::wildmatch::Mode;
 use plumbing::{ImageName, Store, gix::glob::wildmatch};
 
-use super::config::ImageConfig;
 use super::facts::Facts;
 use super::{Image, find};
 use crate::{Error, Result};
@@ -72,10 +71,11 @@ impl Filter {
 
     /// docker wants all the labels that are given.
     fn has_labels(&self, store: &Store, image: &Image) -> Result<bool> {
-        let config = ImageConfig::read(store, &store.read_commit(&image.id)?.state.config)?;
+        let config = super::config(store, &image.id)?;
+        let labels = config.execution().labels();
         let holds = |wanted: &String| match wanted.split_once('=') {
-            Some((key, value)) => config.labels().any(|label| label == (key, value)),
-            None => config.labels().any(|(key, _)| key == wanted),
+            Some((key, value)) => labels.contains(&(key, value)),
+            None => labels.iter().any(|(key, _)| key == wanted),
         };
         Ok(self.labels.iter().all(holds))
     }

@@ -1,6 +1,7 @@
 //! Finding the image or commit that a user means.
 
-use plumbing::{Id, ImageName, Store, revision};
+use plumbing::revision::{self, Prefer};
+use plumbing::{Id, ImageName, Store};
 
 use crate::Result;
 
@@ -16,16 +17,15 @@ pub struct Found {
 /// The image that `spelling` means: a name, or else any revision (an id's beginning, `debian:12~2`).
 /// `NotFound` speaks of an image.
 pub fn find(store: &Store, spelling: &str) -> Result<Found> {
-    if let Ok(name) = ImageName::parse(spelling)
-        && let Some(id) = store.get_ref(&name.to_ref())?
-    {
-        return Ok(Found { id, name: Some(name) });
-    }
-    match revision::resolve_commit(store, spelling) {
-        Ok(id) => Ok(Found { id, name: None }),
-        Err(plumbing::Error::NotFound { name, .. }) => Err(plumbing::Error::NotFound { what: "image", name }.into()),
-        Err(error) => Err(error.into()),
-    }
+    let lookup = revision::Lookup { prefer: Prefer::Images, aliases: None };
+    let as_image = |error| match error {
+        plumbing::Error::NotFound { what: "revision", name } => plumbing::Error::NotFound { what: "image", name },
+        error => error,
+    };
+    let id = revision::resolve_commit_with(store, spelling, lookup).map_err(as_image)?;
+    let name = ImageName::parse(spelling).ok();
+    let named = name.map(|name| Ok::<_, plumbing::Error>((store.get_ref(&name.to_ref())? == Some(id)).then_some(name)));
+    Ok(Found { id, name: named.transpose()?.flatten() })
 }
 
 /// The commit that `spelling` means, see [`find`].

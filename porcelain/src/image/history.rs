@@ -1,10 +1,10 @@
 //! The steps that made an image, as docker tells them.
 
 use plumbing::commit::Commit;
+use plumbing::config::ImageConfig;
 use plumbing::{Id, Store, bstr::ByteSlice};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::config::ImageConfig;
 use super::size;
 use crate::Result;
 
@@ -63,10 +63,16 @@ fn step(store: &Store, commit: &Commit, parent: Option<&Commit>, shown: Option<I
     })
 }
 
+/// What a configuration says of the steps that made its image, the oldest first; those that are no objects are left out.
+pub(super) fn entries(config: &ImageConfig) -> Vec<&Map<String, Value>> {
+    let list = config.fields().get("history").and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_object).collect()
+}
+
 /// The configuration of a pulled image has one entry a step; what it says of others isn't known to fit.
 fn add_comments(store: &Store, id: &Id, steps: &mut [Step]) -> Result<()> {
-    let config = ImageConfig::read(store, &store.read_commit(id)?.state.config)?;
-    let history = config.history();
+    let config = super::config(store, id)?;
+    let history = entries(&config);
     if history.len() == steps.len() {
         for (step, entry) in steps.iter_mut().rev().zip(history) {
             step.comment = entry.get("comment").and_then(Value::as_str).unwrap_or_default().to_owned();

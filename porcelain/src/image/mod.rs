@@ -1,6 +1,5 @@
 //! Images: commits that have a name below `refs/images/`, and what docker's commands say of them.
 
-pub mod config;
 pub mod describe;
 pub mod facts;
 pub mod filter;
@@ -12,10 +11,11 @@ pub mod size;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 
+use plumbing::config::ImageConfig;
 use plumbing::store::refs::{Expect, IMAGES};
 use plumbing::{Id, ImageName, Store};
 
-use crate::Result;
+use crate::{Error, Result};
 use facts::{Fact, Facts};
 
 pub use find::{find, find_commit};
@@ -31,18 +31,25 @@ pub struct Image {
     pub fact: Fact,
 }
 
-/// All images, the newest first; those of one moment by name.
-pub fn list(store: &Store, facts: &mut Facts<'_>) -> Result<Vec<Image>> {
+/// A name that can't be shown, and why.
+pub type Unreadable = (ImageName, Error);
+
+/// All images, the newest first; those of one moment by name. An image that can't be read hides no other: its names come
+/// back beside them.
+pub fn list(store: &Store, facts: &mut Facts<'_>) -> Result<(Vec<Image>, Vec<Unreadable>)> {
     let mut by_id: BTreeMap<Id, Vec<ImageName>> = BTreeMap::new();
     for (name, id) in names(store)? {
         by_id.entry(id).or_default().push(name);
     }
-    let mut images = by_id
-        .into_iter()
-        .map(|(id, names)| Ok(Image { id, names, fact: facts.get(&id)? }))
-        .collect::<Result<Vec<_>>>()?;
+    let (mut images, mut unreadable) = (Vec::new(), Vec::new());
+    for (id, mut names) in by_id {
+        match facts.get(&id) {
+            Ok(fact) => images.push(Image { id, names, fact }),
+            Err(error) => unreadable.push((names.swap_remove(0), error)),
+        }
+    }
     sort(&mut images);
-    Ok(images)
+    Ok((images, unreadable))
 }
 
 /// The commits that `images` are made of and that have no name themselves: what `docker images -a` shows beside them.
@@ -87,6 +94,11 @@ pub fn tag(store: &Store, id: Id, name: &ImageName, source: &str) -> Result<()> 
 pub fn names(store: &Store) -> Result<Vec<(ImageName, Id)>> {
     let refs = store.list_refs(IMAGES)?;
     Ok(refs.into_iter().filter_map(|(name, id)| Some((ImageName::from_ref(&name)?, id))).collect())
+}
+
+/// The configuration of the commit `id`.
+pub fn config(store: &Store, id: &Id) -> Result<ImageConfig> {
+    Ok(ImageConfig::parse(&store.read_blob(&store.read_commit(id)?.state.config)?)?)
 }
 
 /// All commits that can be reached from `tips`, these included.

@@ -6,6 +6,7 @@ use plumbing::store::refs::CONTAINERS;
 use plumbing::{Id, ImageName, Store};
 
 use super::{ancestors, find, names};
+use crate::container::Containers;
 use crate::{Error, Result};
 
 /// A container as far as images are concerned.
@@ -30,12 +31,19 @@ pub struct Removed {
 
 /// The containers of a store.
 pub fn holders(store: &Store) -> Result<Vec<Holder>> {
-    let refs = store.list_refs(CONTAINERS)?;
-    let holder = |(name, head): (String, Id)| {
-        let name = name.strip_prefix(CONTAINERS)?.to_owned();
-        Some(Holder { name, head, running: false })
-    };
-    Ok(refs.into_iter().filter_map(holder).collect())
+    let mut holders = Vec::new();
+    for (container, state) in Containers::open(store.dir())?.list()? {
+        let (name, head) = (container.config.name.clone(), container.head(store)?);
+        holders.push(Holder { name, head, running: state.status.is_alive() });
+    }
+    // A container without files, as one that came from another store, is a ref alone.
+    for (name, head) in store.list_refs(CONTAINERS)? {
+        let name = name.strip_prefix(CONTAINERS).unwrap_or(&name);
+        if !holders.iter().any(|holder| holder.name == name) {
+            holders.push(Holder { name: name.to_owned(), head, running: false });
+        }
+    }
+    Ok(holders)
 }
 
 /// Remove the name `spelling`, or all names of the commit that it means.

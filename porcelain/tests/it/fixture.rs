@@ -17,21 +17,23 @@ pub struct Store {
 impl Store {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("mounts")).unwrap();
-        make_root(&folder.path().join("root"));
-        Store { folder }
+        let store = Store { folder };
+        plumbing::Store::create(store.path()).unwrap();
+        fs::create_dir_all(store.path().join("mounts")).unwrap();
+        make_root(&store.root());
+        store
     }
 
-    pub fn path(&self) -> &Path {
-        self.folder.path()
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("store")
     }
 
     pub fn root(&self) -> PathBuf {
-        self.path().join("root")
+        self.folder.path().join("root")
     }
 
     pub fn containers(&self) -> Containers {
-        Containers::open(self.path()).unwrap()
+        Containers::open(&self.path()).unwrap()
     }
 
     /// A configuration that runs `command` in a shell.
@@ -79,16 +81,31 @@ impl Store {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
         assert!(!mounts.contains(self.path().to_str().unwrap()), "{mounts}");
         assert!(!self.path().join("containers/running").join(id.as_str()).exists());
-        for process in fs::read_dir("/proc").unwrap().flatten() {
-            let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
-            let command = String::from_utf8_lossy(&command);
-            assert!(!command.contains(id.short()) || command.contains("front"), "{command}");
-        }
+        // The monitor ends a moment after it has told its front.
+        eventually("no process of the container is left", || {
+            let mut processes = fs::read_dir("/proc").unwrap().flatten();
+            let of_container = |process: &fs::DirEntry| {
+                let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+                let command = String::from_utf8_lossy(&command).into_owned();
+                command.starts_with("rd-monitor") && command.contains(id.short())
+            };
+            (!processes.any(|process| of_container(&process))).then_some(())
+        });
     }
 
     /// Runs `command` in a shell in a new container and returns its standard output; anything else is a failure.
     pub fn output(&self, command: &str) -> String {
         success(&self.run(&self.shell(command)))
+    }
+}
+
+impl Drop for Store {
+    /// Whatever a failed test has left running ends.
+    fn drop(&mut self) {
+        let containers = self.containers();
+        for (container, _) in containers.list().unwrap_or_default() {
+            let _ = containers.remove(&container, true);
+        }
     }
 }
 

@@ -145,7 +145,9 @@ impl<'a> State<'a> {
     /// The ref of this full name, or the one that it is symbolic for.
     fn existing(&self, full: &str) -> Option<String> {
         let name = plumbing::gix::refs::FullName::try_from(full).ok()?;
-        let mut found = self.store.repo().try_find_reference(&name).ok()??;
+        // A name without `refs/` would be looked for by git's rules again.
+        let mut found =
+            self.store.repo().try_find_reference(&name).ok()?.filter(|found| found.name() == name.as_ref())?;
         while let Some(next) = found.follow() {
             found = next.ok()?;
         }
@@ -230,8 +232,8 @@ impl<'a> State<'a> {
                 .iter()
                 .any(|pattern| is_match(pattern, if glob.is_none() && prefix == "refs/" { &name } else { short }));
             if !excluded && pattern.as_ref().is_none_or(|pattern| is_match(pattern, &name)) {
-                // By pattern or all, git gives the full name; of a kind, the name without what they have in common.
-                let shown = if prefix == "refs/" || glob.is_some() { name.as_str() } else { short };
+                // Of one kind, git gives the names without what they have in common.
+                let shown = if prefix == "refs/" { name.as_str() } else { short };
                 self.show_rev(Sign::Plain, &id, Some(shown))?;
             }
         }

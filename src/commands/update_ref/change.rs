@@ -87,7 +87,9 @@ impl Change {
 
     /// Where the ref is, symbolic ones followed if the change follows them.
     fn now(&self, store: &Store) -> Result<Option<Id>, String> {
-        let found = store.repo().try_find_reference(&self.full_name()?).map_err(|error| error.to_string())?;
+        let name = self.full_name()?;
+        let found = store.repo().try_find_reference(&name).map_err(|error| error.to_string())?;
+        let found = found.filter(|found| found.name() == name.as_ref());
         Ok(found.and_then(|mut found| found.follow_to_object().ok()).map(|id| id.detach()))
     }
 }

@@ -77,10 +77,8 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let new = new.map(|text| named(&store, text, "not a valid SHA1")).transpose()?;
     let old = old.map(|text| if text.is_empty() { Ok(null()) } else { named(&store, text, "not a valid old SHA1") });
     let old = old.transpose()?;
-    if args.delete && old.is_some_and(|old| old.is_null()) {
-        // Nothing to delete is what was expected; git asks for the contrary.
-        return Err(Failure::fatal(format!("{}: not a valid old SHA1", words[1])));
-    }
+    // To delete what must not exist makes no sense; git takes it for "whatever it is".
+    let old = old.filter(|old| !(args.delete && old.is_null()));
     let change = Change::new(name, new.filter(|id| !id.is_null()), old, &options);
     match change::make(&store, vec![change]) {
         Ok(()) => Ok(ExitCode::SUCCESS),

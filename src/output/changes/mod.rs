@@ -63,6 +63,11 @@ impl Style {
             || self.name_status
     }
 
+    /// Whether a form was asked for that shows or counts what is in files.
+    pub fn shows_contents(&self) -> bool {
+        self.patch || self.unified.is_some() || self.stat || self.shortstat || self.numstat
+    }
+
     /// Whether changes are to be shown at all, by request.
     pub fn shows(&self) -> bool {
         self.is_chosen() && !self.no_patch

@@ -1,7 +1,8 @@
 //! `--stat`, `--shortstat` and `--numstat`, laid out as git lays them out.
 
 use plumbing::bstr::{BString, ByteSlice};
-use plumbing::diff::{Change, ChangeKind, Difference, text};
+use plumbing::diff::{Change, Difference, Entry, What, text};
+use plumbing::root::Kind;
 
 use super::names::shown;
 use super::{CONFIG, Printer, Style, patch, words};
@@ -86,7 +87,8 @@ fn count(printer: &Printer<'_>, change: &Change) -> Result<Count, Failure> {
 
 /// A word where lines say nothing.
 fn note(change: &Change) -> Option<String> {
-    if patch::has_contents(change) && change.kind() != ChangeKind::TypeChanged {
+    let is_text = |entry: &&Entry| matches!(entry.what, What::Leaf(Kind::File { .. } | Kind::Symlink { .. }));
+    if patch::has_contents(change) && [&change.before, &change.after].into_iter().flatten().all(|e| is_text(&e)) {
         return None;
     }
     let link = || patch::is_further_name(change).then(|| "hard link".to_owned());

@@ -31,7 +31,7 @@ pub use mounts::mount_points;
 const OPEN_FILES: (u64, u64) = (1024, 524_288);
 
 /// Host files that a container must not read (docker's masked paths).
-const MASKED: [&str; 12] = [
+pub(super) const MASKED: [&str; 12] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
@@ -47,7 +47,10 @@ const MASKED: [&str; 12] = [
 ];
 
 /// Host files that a container may only read (docker's read-only paths).
-const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+pub(super) const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// The size of `/dev/shm` in bytes (docker's default).
+pub(super) const SHARED_MEMORY: u64 = 64 << 20;
 
 /// All that a specification depends on.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,195 @@
+//! git as the judge of the object commands: the same arguments to both, over the same repository.
+//!
+//! rd works on a store, git on a copy of it that has the contents as loose blobs.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use plumbing::Id;
+use plumbing::store::refs::Expect;
+
+use crate::sandbox::{Change, Sandbox};
+
+/// A store, and git's copy of it.
+pub struct Court {
+    pub sandbox: Sandbox,
+    pub first: Id,
+    pub second: Id,
+    differences: Vec<String>,
+    compared: usize,
+}
+
+const LONG: &str = "0123456789012345678901234567890123456789012345678901234567890123456789\n";
+
+impl Court {
+    /// A store with two images, a container, branches, tags of tags, tags of trees and blobs, and odd file names.
+    pub fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let files = [
+            ("etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
+            ("etc/group", "root:x:0:\n"),
+            ("etc/apt/sources.list", "deb http://deb.debian.org/debian bookworm main\n"),
+            ("etc/apt.conf", ""),
+            ("usr/share/doc/a b/copyright", LONG),
+            ("usr/share/doc/\u{e4}\u{f6}/new\nline", "x"),
+            ("usr/share/doc/tab\there", "y"),
+            ("usr/share/doc/quote\"d", "z"),
+            ("repo/.git/config", "[core]\n"),
+        ];
+        let first = sandbox.commit(&Change { files: &files, message: "import\n\nof a root", ..Change::default() });
+        let second = sandbox.commit(&Change {
+            parents: &[first],
+            files: &[("etc/hostname", "web\n"), ("etc/passwd", "changed\n")],
+            message: "second",
+            seconds: crate::sandbox::THEN + 60,
+            ..Change::default()
+        });
+        sandbox.tag(first, "debian:12");
+        sandbox.tag(second, "web");
+        let store = sandbox.store();
+        let put = |name: &str, id| store.update_ref(name, id, Expect::Any, "test: put").unwrap();
+        put("refs/containers/box", second);
+        put("refs/heads/main", first);
+        put("refs/heads/main", second);
+        put("refs/heads/side/way", first);
+        put("refs/heads/v1", first);
+        let court = Self { sandbox, first, second, differences: Vec::new(), compared: 0 };
+        court.add_tags();
+        court.copy_for_git();
+        court
+    }
+
+    fn add_tags(&self) {
+        let store = self.sandbox.store_dir();
+        let tree = self.git_text(&store, &["rev-parse", &format!("{}^{{tree}}", self.first)]);
+        let blob = self.git_text(&store, &["rev-parse", &format!("{}:config", self.first)]);
+        let second = self.second.to_string();
+        self.git_text(&store, &["tag", "-a", "-m", "annotated", "v1", &second]);
+        self.git_text(&store, &["tag", "-a", "-m", "a tag of a tag", "nested", "v1"]);
+        self.git_text(&store, &["tag", "light", &second]);
+        self.git_text(&store, &["tag", "-a", "-m", "tree", "of-tree", &tree]);
+        self.git_text(&store, &["tag", "of-blob", &blob]);
+        self.git_text(&store, &["symbolic-ref", "refs/heads/link", "refs/heads/main"]);
+    }
+
+    /// Copy the store and add its contents as blobs, so that git has all that rd has.
+    fn copy_for_git(&self) {
+        let status = Command::new("cp").arg("-a").args([self.sandbox.store_dir(), self.git_dir()]).status().unwrap();
+        assert!(status.success());
+        for folder in std::fs::read_dir(self.git_dir().join("content")).unwrap() {
+            for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+                let file = file.unwrap().path();
+                self.git_text(&self.git_dir(), &["hash-object", "-w", file.to_str().unwrap()]);
+            }
+        }
+    }
+
+    /// git's copy.
+    pub fn git_dir(&self) -> PathBuf {
+        self.sandbox.path().join("git")
+    }
+
+    fn environment(&self, command: &mut Command) {
+        command
+            .current_dir(self.sandbox.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.sandbox.path())
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_NO_LAZY_FETCH", "1")
+            .env("LC_ALL", "C.UTF-8")
+            .env("TZ", "America/New_York");
+        for role in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{role}_NAME"), " An Author, ").env(format!("GIT_{role}_EMAIL"), "a@example.org");
+            command.env(format!("GIT_{role}_DATE"), "1714559400 +0200");
+        }
+    }
+
+    /// What git says, which must succeed.
+    pub fn git_text(&self, dir: &Path, args: &[&str]) -> String {
+        let mut command = Command::new("git");
+        command.arg("--git-dir").arg(dir);
+        let output = self.output(command, args, b"", &[]);
+        assert!(output.status.success(), "git {args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    fn output(&self, mut command: Command, args: &[&str], input: &[u8], env: &[(&str, &str)]) -> Output {
+        self.environment(&mut command);
+        command.args(args).envs(env.iter().copied());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A command may end without reading what it is given.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        child.wait_with_output().unwrap()
+    }
+
+    /// Run both and note where stdout or status differ.
+    pub fn compare(&mut self, args: &[&str]) {
+        self.compare_with(args, b"", &[]);
+    }
+
+    pub fn compare_with(&mut self, args: &[&str], input: &[u8], env: &[(&str, &str)]) {
+        let mut git = Command::new("git");
+        git.arg("--git-dir").arg(self.git_dir());
+        let mut rd = Command::new(env!("CARGO_BIN_EXE_rd"));
+        rd.arg("--git-dir").arg(self.sandbox.store_dir());
+        let (git, rd) = (self.output(git, args, input, env), self.output(rd, args, input, env));
+        self.compared += 1;
+        if git.stdout != rd.stdout || git.status.code() != rd.status.code() {
+            self.differences.push(format!(
+                "{args:?} < {:?} {env:?}\n  git {:?}: {:?} {:?}\n  rd  {:?}: {:?} {:?}",
+                String::from_utf8_lossy(input),
+                git.status.code(),
+                String::from_utf8_lossy(&git.stdout),
+                String::from_utf8_lossy(&git.stderr),
+                rd.status.code(),
+                String::from_utf8_lossy(&rd.stdout),
+                String::from_utf8_lossy(&rd.stderr),
+            ));
+        }
+    }
+
+    /// As [`compare`](Self::compare), both on git's copy: for answers that name the folder.
+    pub fn compare_in_place(&mut self, args: &[&str]) {
+        let run = |program: &str| {
+            let mut command = Command::new(program);
+            command.arg("--git-dir").arg(self.git_dir());
+            let output = self.output(command, args, b"", &[]);
+            (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        let (git, rd) = (run("git"), run(env!("CARGO_BIN_EXE_rd")));
+        self.compared += 1;
+        if git != rd {
+            self.differences.push(format!("{args:?}: git {git:?}, rd {rd:?}"));
+        }
+    }
+
+    /// Every option of `options` with every one of `operands`; words are parted by `|`.
+    ///
+    /// To stay quick, all but the first option meet only every fourth operand, another fourth each;
+    /// with `RD_JUDGE=all` in the environment all of them meet.
+    pub fn compare_all(&mut self, command: &str, options: &[&str], operands: &[&str]) {
+        let all = std::env::var_os("RD_JUDGE").is_some();
+        for (turn, option) in options.iter().enumerate() {
+            for (place, operand) in operands.iter().enumerate() {
+                if !all && turn > 0 && !(turn + place).is_multiple_of(4) {
+                    continue;
+                }
+                let words = [command].into_iter().chain(words(option)).chain(words(operand));
+                self.compare(&words.collect::<Vec<_>>());
+            }
+        }
+    }
+
+    /// The verdict: no differences, and at least so many comparisons.
+    pub fn verdict(&self, at_least: usize) {
+        assert!(self.compared >= at_least, "only {} comparisons", self.compared);
+        let count = self.differences.len();
+        assert!(count == 0, "{count} of {} differ:\n{}", self.compared, self.differences.join("\n"));
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split('|').filter(|word| !word.is_empty()).map(|word| if word == "EMPTY" { "" } else { word })
+}
