@@ -22,7 +22,7 @@ pub enum Indexed {
     File {
         /// Where they begin in the archive.
         offset: u64,
-        /// How many they are.
+        /// Their number.
         size: u64,
     },
     /// Those of another file, by its path in the archive.

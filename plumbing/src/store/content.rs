@@ -9,8 +9,8 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
@@ -62,7 +62,7 @@ fn finish(hasher: gix::hash::Hasher) -> Id {
 pub struct Contents {
     dir: PathBuf,
     dir_fd: File,
-    staging: Staging,
+    staging: Arc<Staging>,
     /// Contents written here and contents found in the store, with the staged file's number.
     known: Mutex<HashMap<Id, Option<u64>>>,
     next: AtomicU64,
@@ -71,9 +71,8 @@ pub struct Contents {
 }
 
 impl Contents {
-    /// Start staging contents for the store whose content folder is `dir`.
-    pub(super) fn create(dir: &Path, hash_only: bool) -> Result<Self> {
-        let staging = Staging::create(dir)?;
+    /// Start staging contents in `staging` for the store whose content folder is `dir`.
+    pub(super) fn create(dir: &Path, staging: Arc<Staging>, hash_only: bool) -> Result<Self> {
         let dir_fd = File::open(dir).map_err(Error::io("open", dir))?;
         Ok(Self { dir: dir.to_owned(), dir_fd, staging, known: Mutex::default(), next: AtomicU64::new(0), hash_only })
     }

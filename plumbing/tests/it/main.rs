@@ -1,5 +1,6 @@
 //! The library against real git and a real filesystem.
 
+mod archive;
 mod capture;
 mod diff;
 mod disk;
