@@ -16,6 +16,7 @@ mod judge;
 mod log;
 mod ls_tree;
 mod mktree;
+mod ordinary;
 mod rev_parse;
 mod rmi;
 mod sandbox;
