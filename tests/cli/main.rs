@@ -19,6 +19,7 @@ mod load;
 mod log;
 mod ls_tree;
 mod mktree;
+mod ordinary;
 mod rev_parse;
 mod rmi;
 mod sandbox;
