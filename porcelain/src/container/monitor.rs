@@ -104,6 +104,7 @@ impl Monitor {
         let folder = self.folder();
         let host = Host::read()?;
         mount_memory(&folder.runtime())?;
+        fs::create_dir(folder.rootfs()).on("create", folder.rootfs())?;
         etc::write(self.config(), folder, &spec::hostname(self.config(), &host))?;
         let root = Root {
             lower: self.orders.lower.clone(),
@@ -259,7 +260,8 @@ impl Monitor {
             Ok(()) => self.tell(&message, None),
             Err(ref error) => self.tell(&ToFront::Failed(Failure::from(error)), None),
         }
-        Ok(())
+        // Nobody waits for the disk.
+        if self.config().auto_remove { self.containers.empty_trash(&self.config().id) } else { Ok(()) }
     }
 
     fn clear(&self) -> Result<()> {
@@ -277,7 +279,7 @@ impl Monitor {
         if self.config().auto_remove {
             let lock = self.lock.borrow();
             let lock = lock.as_ref().expect("because the lock is dropped only after the end was recorded");
-            return self.containers.remove_locked(&self.container, lock);
+            return self.containers.detach(&self.container, lock);
         }
         self.state.write(&self.folder().state_file())?;
         super::remove_file(&self.folder().running_file())?;

@@ -34,7 +34,7 @@ impl Containers {
     pub(super) fn clear(&self, id: &Id) -> Result<bool> {
         let folder = self.folder(id);
         if !folder.path().is_dir() {
-            self.unmark(id)?;
+            self.empty_trash(id)?;
             return Ok(false);
         }
         let Some(lock) = folder.try_lock()? else {
