@@ -348,6 +348,41 @@ T	was-file
 }
 
 #[test]
+fn the_lines_of_a_file_with_several_names_are_shown_once() {
+    let sandbox = Sandbox::new();
+    let first = commit(&sandbox, &[], |draft| {
+        let file = draft.file("old\n");
+        draft.put("m", file, attrs(0o644), THEN);
+    });
+    let second = commit(&sandbox, &[first], |draft| {
+        draft.hard_link("m", "a");
+        let file = draft.file("new\n");
+        draft.put("x", file, attrs(0o644), THEN);
+        draft.hard_link("x", "n");
+    });
+    let [first, second] = [first, second].map(|id| id.to_string());
+    sandbox.rd(["diff", &first, &second]).assert().success().stdout_eq(str![[r#"
+diff --rd a/a b/a
+new file mode 100644
+hard link of m
+diff --git a/n b/n
+new file mode 100644
+hard link of x
+index 0000000..[..]
+--- /dev/null
++++ b/n
+@@ -0,0 +1 @@
++new
+diff --rd a/x b/x
+new file mode 100644
+hard link of n
+
+"#]]);
+    let counts = sandbox.ok(["diff", &second, &first, "--numstat"]);
+    assert_eq!(counts, "0\t0\ta\n0\t1\tn\n0\t0\tx\n");
+}
+
+#[test]
 fn times_count_unless_they_are_ignored() {
     let sandbox = Sandbox::new();
     let touched = |sec: i64| {
