@@ -478,3 +478,32 @@ fn mistakes_are_named() {
     let error = sandbox.fails(2, ["diff", "web:1...other"]);
     assert!(error.starts_with("error: the two revisions have no common base\n"), "{error}");
 }
+
+#[test]
+fn a_container_is_compared_with_its_head_in_any_form() {
+    let sandbox = Sandbox::new();
+    sandbox.busybox("box:1");
+    let script = "mkdir -p d/e; echo one >d/e/f; echo \u{e4} >\u{e4}; printf x >\"$(printf 'a\\nb')\"; chmod 1777 d";
+    sandbox.ok(["run", "--name", "cc", "box:1", "sh", "-c", script]);
+    sandbox.rd(["diff", "cc"]).assert().success().stdout_eq("A \"/a/nb\"\nA /d\nA /d/e\nA /d/e/f\nA /\u{e4}\n");
+    sandbox.rd(["diff", "cc", "--name-status", "--", "/d"]).assert().success().stdout_eq("A\td\nA\td/e\nA\td/e/f\n");
+    sandbox.rd(["diff", "cc", "--", "d/e"]).assert().success().stdout_eq("C /d\nA /d/e\nA /d/e/f\n");
+    sandbox.rd(["diff", "cc", "-p", "--", "d/e/f"]).assert().success().stdout_eq(str![[r#"
+diff --git a/d/e/f b/d/e/f
+new file mode 100644
+index 0000000..[..]
+--- /dev/null
++++ b/d/e/f
+@@ -0,0 +1 @@
++one
+
+"#]]);
+    let id = sandbox.ok(["ps", "-a", "-q", "--no-trunc"]);
+    let id = id.trim();
+    assert_eq!(sandbox.ok(["diff", &id[..12]]), sandbox.ok(["diff", "cc"]));
+    assert_eq!(sandbox.ok(["log", "-1", "--format=%s", &id[..12]]), "create cc from box:1\n");
+    sandbox.rd(["diff", "cc", "--quiet"]).assert().code(1).stdout_eq("");
+    sandbox.ok(["commit", "cc"]);
+    sandbox.rd(["diff", "cc", "--quiet"]).assert().code(0);
+    sandbox.rd(["diff", "box:1..cc", "--name-only", "--", "d"]).assert().success().stdout_eq("d\nd/e\nd/e/f\n");
+}

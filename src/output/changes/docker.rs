@@ -6,15 +6,18 @@ use plumbing::bstr::{BStr, BString, ByteSlice};
 use plumbing::diff::{Aspect, Change, ChangeKind};
 use plumbing::root::split_path;
 
+use crate::output::quote::c_style;
 use crate::output::screen::Screen;
 use crate::report::Failure;
 
 /// Print the changes as docker does: sorted by path, folders with changes in them as `C`, what lay in a removed folder not at all.
 pub fn print(screen: &mut Screen, changes: &[Change]) -> Result<(), Failure> {
     for (path, letter) in lines(changes) {
-        // One path a line, whatever the name: docker prints bytes as they are, which nobody could read back.
         let path = [b"/", path.as_slice()].concat();
-        screen.put(format!("{letter} {}\n", crate::output::quote::c_style(path.as_bstr())))?;
+        // docker prints all names as they are; those that would break the line or the terminal are quoted here.
+        let is_plain = path.to_str().is_ok_and(|text| !text.chars().any(char::is_control));
+        let shown = if is_plain { path.as_bstr().into() } else { c_style(path.as_bstr()) };
+        screen.put(format!("{letter} {shown}\n"))?;
     }
     Ok(())
 }
