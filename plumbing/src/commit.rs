@@ -75,9 +75,15 @@ impl Store {
 
     /// Read the tree of a commit.
     pub fn read_state(&self, tree: &Id) -> Result<State> {
-        let data = self.read_object(tree, gix::objs::Kind::Tree)?;
+        State::decode(tree, &self.read_object(tree, gix::objs::Kind::Tree)?)
+    }
+}
+
+impl State {
+    /// What the tree `tree` of a commit holds, given its bytes.
+    pub(crate) fn decode(tree: &Id, data: &[u8]) -> Result<Self> {
         let mut found = std::collections::HashMap::new();
-        for entry in gix::objs::TreeRefIter::from_bytes(&data, gix::hash::Kind::Sha256) {
+        for entry in gix::objs::TreeRefIter::from_bytes(data, gix::hash::Kind::Sha256) {
             let entry = entry.map_err(|error| Error::damaged(format!("tree {tree}"), error.to_string()))?;
             found.insert(entry.filename.to_owned(), entry.oid.to_owned());
         }

@@ -89,14 +89,16 @@ pub fn touches(store: &Store, commit: &Header, options: &Options) -> Result<bool
     Ok(!compare(store, before, side(&commit.tree)?, options)?.is_empty())
 }
 
-/// The parents that each of `listed` has within the list, where commits between them are left out: for drawing.
-pub fn listed_parents(store: &Store, listed: &[Id]) -> Result<HashMap<Id, Vec<Id>>> {
+/// The parents, or the first one alone, that each of `listed` has within the list, where commits between them are
+/// left out: for drawing.
+pub fn listed_parents(store: &Store, listed: &[Id], first_parent: bool) -> Result<HashMap<Id, Vec<Id>>> {
     let is_listed: std::collections::HashSet<Id> = listed.iter().copied().collect();
     let mut memo = HashMap::new();
     let mut parents = HashMap::with_capacity(listed.len());
     for id in listed {
         let mut found = Vec::new();
-        for parent in store.read_header(id)?.parents {
+        let all = store.read_header(id)?.parents;
+        for parent in all.into_iter().take(if first_parent { 1 } else { usize::MAX }) {
             for next in nearest(store, parent, &is_listed, &mut memo)? {
                 if !found.contains(&next) {
                     found.push(next);

@@ -16,6 +16,7 @@ pub mod diff;
 pub mod digest;
 pub mod disk;
 pub mod error;
+pub mod fsck;
 pub mod history;
 pub mod image_name;
 pub mod import;
@@ -25,6 +26,7 @@ pub mod revision;
 pub mod root;
 pub mod stat_cache;
 pub mod store;
+pub mod upload_pack;
 pub mod write_tree;
 
 pub use error::{Error, Result};

@@ -95,6 +95,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A server that doesn't answer, or refuses.
+    #[error("can't download '{url}'")]
+    Download {
+        /// The address.
+        url: String,
+        /// What the server said, or why there is no answer.
+        #[source]
+        source: io::Error,
+    },
     /// An operating system error, with what was tried and where.
     #[error("can't {verb} '{}'", path.display())]
     Io {

@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod container;
+pub mod download;
 mod error;
 pub mod image;
 pub mod info;

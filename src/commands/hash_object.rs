@@ -153,7 +153,7 @@ fn stream(size: u64, reader: &mut dyn Read, batch: Option<&mut Batch<'_>>) -> Re
         hasher.update(&buffer[..got]);
         left -= got as u64;
     }
-    Ok(hasher.try_finalize().map_err(|error| Failure::fatal(error.to_string()))?)
+    hasher.try_finalize().map_err(|error| Failure::fatal(error.to_string()))
 }
 
 /// An object that has to be read to its end before its size is known, or before it can be checked.

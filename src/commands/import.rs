@@ -61,6 +61,9 @@ fn open(source: &str) -> Result<Box<dyn Read + Send>, Failure> {
         }
         return Ok(Box::new(std::io::stdin()));
     }
+    if porcelain::download::is_url(source) {
+        return Ok(porcelain::download::open(source)?);
+    }
     let path = PathBuf::from(source);
     Ok(Box::new(std::fs::File::open(&path).map_err(plumbing::Error::io("open", path))?))
 }

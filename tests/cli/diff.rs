@@ -143,7 +143,9 @@ fn same_as_git(sandbox: &Sandbox, ids: [Id; 2], flags: &[&str]) {
 fn hand_to_git(sandbox: &Sandbox, texts: &[&str]) {
     let store = sandbox.store();
     let mut batch = store.batch();
-    texts.iter().for_each(|text| drop(batch.write_blob(text.as_bytes()).unwrap()));
+    for text in texts {
+        batch.write_blob(text.as_bytes()).unwrap();
+    }
     batch.finish().unwrap();
 }
 

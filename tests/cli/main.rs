@@ -1,20 +1,26 @@
 //! The rd command as a user sees it: one module a command, each test with a store of its own.
 
 mod cat_file;
+mod commit;
 mod commit_tree;
 mod completion;
 mod container;
 mod diff;
+mod export;
+mod fsck;
 mod hash_object;
 mod history;
 mod images;
+mod import;
 mod info;
 mod init;
 mod inspect;
 mod judge;
+mod load;
 mod log;
 mod ls_tree;
 mod mktree;
+mod ordinary;
 mod rev_parse;
 mod rmi;
 mod sandbox;
@@ -22,4 +28,6 @@ mod show;
 mod show_ref;
 mod tag;
 mod update_ref;
+mod upload_pack;
 mod version;
+mod write_tree;

@@ -95,7 +95,7 @@ fn transactions_are_gits() {
         format!("start\nupdate refs/t/c {a}\ncommit\nupdate refs/t/d {a}\n"),
         format!("start\nupdate refs/t/e {a}\ncommit\nstart\nupdate refs/t/f {a}\ncommit\n"),
         format!("update refs/t/a..b {a}\n"),
-        format!("update refs/heads/new main~1\nupdate refs/heads/bad main^{{tree}}\n"),
+        "update refs/heads/new main~1\nupdate refs/heads/bad main^{tree}\n".into(),
         "commit\n".into(),
         "abort\n".into(),
     ] {

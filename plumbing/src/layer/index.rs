@@ -19,7 +19,12 @@ const ENTRIES: usize = 100_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Indexed {
     /// Its bytes.
-    File { offset: u64, size: u64 },
+    File {
+        /// Where they begin in the archive.
+        offset: u64,
+        /// Their number.
+        size: u64,
+    },
     /// Those of another file, by its path in the archive.
     Link(BString),
 }

@@ -22,8 +22,10 @@ use gix::objs::tree::{Entry, EntryKind};
 
 pub use hardlinks::Hardlinks;
 pub use lines::{EntryMeta, decode_folder, encode_folder, folder_total};
+pub(crate) use read::read_folder_with;
 pub use read::{Folder, read_folder, read_hardlinks};
 pub use tree::{Dir, Node, Root, View};
+pub(crate) use write::ids_of;
 
 use crate::Id;
 

@@ -31,12 +31,20 @@ struct TreeEntries {
 
 /// Read the folder `ids`; `Damaged` where its three trees don't agree.
 pub fn read_folder(store: &Store, ids: &RootIds) -> Result<Folder> {
-    let rootfs = read_tree(store, &ids.rootfs)?;
-    let mut meta = read_tree(store, &ids.meta)?;
-    let mut times = read_tree(store, &ids.times)?;
+    read_folder_with(&mut |id, kind| store.read_object(id, kind), ids)
+}
+
+/// How an object's bytes are come by.
+pub(crate) type ReadObject<'a> = dyn FnMut(&Id, gix::objs::Kind) -> Result<Vec<u8>> + 'a;
+
+/// As [`read_folder`], with objects from anywhere.
+pub(crate) fn read_folder_with(read: &mut ReadObject<'_>, ids: &RootIds) -> Result<Folder> {
+    let rootfs = read_tree(read, &ids.rootfs)?;
+    let mut meta = read_tree(read, &ids.meta)?;
+    let mut times = read_tree(read, &ids.times)?;
     meta.others.remove(HARDLINKS_BLOB.as_bytes().as_bstr());
-    let meta_lines = take_blob(store, &mut meta, META_BLOB, &ids.meta)?;
-    let times_lines = take_blob(store, &mut times, TIMES_BLOB, &ids.times)?;
+    let meta_lines = take_blob(read, &mut meta, META_BLOB, &ids.meta)?;
+    let times_lines = take_blob(read, &mut times, TIMES_BLOB, &ids.times)?;
 
     let files = decode_names(rootfs.others)?;
     let (attrs, total, entries) = lines::decode_folder(&meta_lines, |name| files.get(name).copied())?;
@@ -63,14 +71,15 @@ pub fn read_folder(store: &Store, ids: &RootIds) -> Result<Folder> {
 
 /// The hard link table of the root whose metadata tree is `meta`.
 pub fn read_hardlinks(store: &Store, meta: &Id) -> Result<Hardlinks> {
-    match read_tree(store, meta)?.others.get(HARDLINKS_BLOB.as_bytes().as_bstr()) {
+    match read_tree(&mut |id, kind| store.read_object(id, kind), meta)?.others.get(HARDLINKS_BLOB.as_bytes().as_bstr())
+    {
         Some(id) => Hardlinks::decode(&store.read_object(id, gix::objs::Kind::Blob)?),
         None => Ok(Hardlinks::default()),
     }
 }
 
-fn read_tree(store: &Store, id: &Id) -> Result<TreeEntries> {
-    let data = store.read_object(id, gix::objs::Kind::Tree)?;
+fn read_tree(read: &mut ReadObject<'_>, id: &Id) -> Result<TreeEntries> {
+    let data = read(id, gix::objs::Kind::Tree)?;
     let mut entries = TreeEntries { dirs: BTreeMap::new(), others: BTreeMap::new() };
     for entry in gix::objs::TreeRefIter::from_bytes(&data, gix::hash::Kind::Sha256) {
         let entry = entry.map_err(|error| Error::damaged(format!("tree {id}"), error.to_string()))?;
@@ -80,9 +89,9 @@ fn read_tree(store: &Store, id: &Id) -> Result<TreeEntries> {
     Ok(entries)
 }
 
-fn take_blob(store: &Store, tree: &mut TreeEntries, name: &str, id: &Id) -> Result<Vec<u8>> {
+fn take_blob(read: &mut ReadObject<'_>, tree: &mut TreeEntries, name: &str, id: &Id) -> Result<Vec<u8>> {
     let blob = tree.others.remove(BStr::new(name)).ok_or_else(|| disagree(id, &format!("it has no {name}")))?;
-    store.read_object(&blob, gix::objs::Kind::Blob)
+    read(&blob, gix::objs::Kind::Blob)
 }
 
 fn decode_names(entries: BTreeMap<BString, Id>) -> Result<BTreeMap<BString, Id>> {

@@ -36,6 +36,8 @@ pub struct Dir {
     pub(super) stored_total: u64,
     /// The trees that this folder equals, unless it was changed.
     pub(super) clean: Option<RootIds>,
+    /// Sum of all file sizes in and below it, where it is clean.
+    pub(super) total: u64,
 }
 
 /// An entry of a folder as it is known without reading the store.
@@ -60,7 +62,7 @@ pub(super) enum Slot {
 impl Dir {
     /// An empty folder.
     pub fn new(attrs: Attrs, mtime: Time) -> Self {
-        Self { attrs, mtime, entries: BTreeMap::new(), stored_total: 0, clean: None }
+        Self { attrs, mtime, entries: BTreeMap::new(), stored_total: 0, clean: None, total: 0 }
     }
 
     /// A folder as it is stored; also gives its total size.
@@ -70,7 +72,7 @@ impl Dir {
         let mut entries: BTreeMap<_, _> =
             leaves.into_iter().map(|(name, leaf)| (name, Slot::Loaded(Node::Leaf(leaf)))).collect();
         entries.extend(dirs.into_iter().map(|(name, ids)| (name, Slot::Stored(ids))));
-        Ok((Self { attrs, mtime, entries, stored_total: total.saturating_sub(own), clean: Some(*ids) }, total))
+        Ok((Self { attrs, mtime, entries, stored_total: total.saturating_sub(own), clean: Some(*ids), total }, total))
     }
 
     /// The entry `name`, loaded if need be.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use gix::objs::{Kind, WriteTo};
 
 use super::content::Contents;
-use super::pack::{self, Pack};
+use super::pack::{self, Pack, StagedPack};
+use super::staging::Staging;
 use super::{Store, consolidate};
 use crate::{Error, Id, Result};
 
@@ -22,8 +23,10 @@ pub struct Batch<'s> {
     objects: gix::OdbHandle,
     pack: Pack,
     written: HashSet<Id>,
-    /// Packs that grew to the limit, complete but for their visibility guarantees.
-    packs: Vec<PathBuf>,
+    /// Where contents and packs lie until the batch is finished.
+    staging: Option<Arc<Staging>>,
+    /// Packs that grew to the limit.
+    packs: Vec<StagedPack>,
 }
 
 impl<'s> Batch<'s> {
@@ -31,7 +34,7 @@ impl<'s> Batch<'s> {
         let mut objects = store.repo().objects.clone();
         objects.refresh_never();
         let (pack, written) = (Pack::new(), HashSet::new());
-        Self { store, contents: None, hash_only, objects, pack, written, packs: Vec::new() }
+        Self { store, contents: None, hash_only, objects, pack, written, staging: None, packs: Vec::new() }
     }
 
     /// The store that is written to.
@@ -44,9 +47,16 @@ impl<'s> Batch<'s> {
         if let Some(contents) = &self.contents {
             return Ok(contents.clone());
         }
-        let contents = Arc::new(Contents::create(&self.store.content_dir(), self.hash_only)?);
+        let contents = Arc::new(Contents::create(&self.store.content_dir(), self.staging()?, self.hash_only)?);
         self.contents = Some(contents.clone());
         Ok(contents)
+    }
+
+    fn staging(&mut self) -> Result<Arc<Staging>> {
+        if let Some(staging) = &self.staging {
+            return Ok(staging.clone());
+        }
+        Ok(self.staging.insert(Arc::new(Staging::create(&self.store.content_dir())?)).clone())
     }
 
     /// Add a git object, given its encoded bytes.
@@ -64,7 +74,8 @@ impl<'s> Batch<'s> {
         self.written.insert(id);
         if self.pack.len() > PACK_LIMIT {
             let full = std::mem::replace(&mut self.pack, Pack::new());
-            self.packs.push(full.write(&self.pack_dir(), false)?);
+            let staging = self.staging()?;
+            self.packs.push(full.stage(staging.path())?);
         }
         Ok(id)
     }
@@ -115,21 +126,20 @@ impl<'s> Batch<'s> {
                 Some(contents.publish()?)
             }
         };
-        let wrote = !self.pack.is_empty();
-        if wrote {
-            self.pack.write(&dir, durable)?;
+        if !self.pack.is_empty() {
+            let last = std::mem::replace(&mut self.pack, Pack::new());
+            let staging = self.staging()?;
+            self.packs.push(last.stage(staging.path())?);
         }
+        let packs = std::mem::take(&mut self.packs);
+        let wrote = !packs.is_empty();
+        packs.into_iter().try_for_each(|pack| pack.publish(&dir, durable).map(drop))?;
         if durable {
-            for path in &self.packs {
-                for extension in ["pack", "promisor", "idx"] {
-                    super::sync::sync_file(&path.with_extension(extension))?;
-                }
-            }
             published.map_or(Ok(()), |published| published.sync())?;
             if wrote {
                 pack::sync_names(&dir)?;
             }
         }
-        if wrote { consolidate::run(&dir) } else { Ok(()) }
+        if wrote { consolidate::run(&dir, self.staging()?.path()) } else { Ok(()) }
     }
 }

@@ -16,8 +16,8 @@ const MANY: usize = 24;
 /// Size in bytes of the checksum at the end of a pack.
 const TRAILER: u64 = 32;
 
-/// Join the small packs of `dir` if there are many and nobody else is at it.
-pub(super) fn run(dir: &Path) -> Result<()> {
+/// Join the small packs of `dir` if there are many and nobody else is at it. The new pack is made in `staging`.
+pub(super) fn run(dir: &Path, staging: &Path) -> Result<()> {
     let packs = list(dir)?;
     if packs.len() < MANY {
         return Ok(());
@@ -36,7 +36,7 @@ pub(super) fn run(dir: &Path) -> Result<()> {
     for path in &chosen {
         copy_entries(path, &mut seen, &mut joined)?;
     }
-    let made = joined.write(dir, true)?;
+    let made = joined.stage(staging)?.publish(dir, true)?;
     super::pack::sync_names(dir)?;
     for path in chosen.iter().filter(|path| **path != made) {
         remove(path)?;

@@ -9,8 +9,8 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
@@ -21,7 +21,7 @@ use crate::{Error, Id, Result};
 /// Up to so many new files are flushed one by one; beyond that the filesystem is flushed once.
 const FEW: usize = 32;
 
-/// Runs of zeros of this length, at a multiple of it, become holes.
+/// Bytes are looked at in pieces up to the next multiple of this; pieces that are all zero become holes.
 const HOLE: usize = 64 * 1024;
 
 /// `ab/cdef…`: where the content `id` lies below the content folder.
@@ -62,7 +62,7 @@ fn finish(hasher: gix::hash::Hasher) -> Id {
 pub struct Contents {
     dir: PathBuf,
     dir_fd: File,
-    staging: Staging,
+    staging: Arc<Staging>,
     /// Contents written here and contents found in the store, with the staged file's number.
     known: Mutex<HashMap<Id, Option<u64>>>,
     next: AtomicU64,
@@ -71,9 +71,8 @@ pub struct Contents {
 }
 
 impl Contents {
-    /// Start staging contents for the store whose content folder is `dir`.
-    pub(super) fn create(dir: &Path, hash_only: bool) -> Result<Self> {
-        let staging = Staging::create(dir)?;
+    /// Start staging contents in `staging` for the store whose content folder is `dir`.
+    pub(super) fn create(dir: &Path, staging: Arc<Staging>, hash_only: bool) -> Result<Self> {
         let dir_fd = File::open(dir).map_err(Error::io("open", dir))?;
         Ok(Self { dir: dir.to_owned(), dir_fd, staging, known: Mutex::default(), next: AtomicU64::new(0), hash_only })
     }
@@ -192,7 +191,7 @@ impl ContentWriter<'_> {
 
     /// Add `length` zeros, which take no room on disk.
     pub fn hole(&mut self, length: u64) -> Result<()> {
-        const ZEROS: [u8; HOLE] = [0; HOLE];
+        static ZEROS: [u8; HOLE] = [0; HOLE];
         if length > self.missing() {
             return Err(self.failed("write more than announced to", std::io::ErrorKind::InvalidInput.into()));
         }
@@ -256,8 +255,8 @@ impl<'c> Writer<'c> {
         while !bytes.is_empty() {
             let to_boundary = HOLE - (self.at % HOLE as u64) as usize;
             let (now, rest) = bytes.split_at(bytes.len().min(to_boundary));
-            if now.len() == HOLE && now.iter().all(|byte| *byte == 0) {
-                self.at += HOLE as u64;
+            if now.iter().all(|byte| *byte == 0) {
+                self.at += now.len() as u64;
             } else {
                 self.write_bytes(now)?;
             }

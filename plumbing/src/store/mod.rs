@@ -19,6 +19,7 @@ use gix::objs::Kind;
 pub use batch::Batch;
 pub use config::FORMAT;
 pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
+pub(crate) use pack::{encode_entry_header, pack_header};
 
 use crate::{Error, Id, Result};
 

@@ -67,33 +67,57 @@ impl Pack {
         self.entries.push(Entry { id, crc: crc.sum(), offset: offset as u64 });
     }
 
-    /// Write pack, promisor mark and index into the folder `dir`, the index last, since it makes the pack visible.
-    /// With `durable` all three are flushed before they get their names. Returns the pack's path.
-    pub(super) fn write(mut self, dir: &Path, durable: bool) -> Result<PathBuf> {
+    /// Write pack, promisor mark and index into the folder `staging`, where nobody looks for them.
+    pub(super) fn stage(mut self, staging: &Path) -> Result<StagedPack> {
         let count = u32::try_from(self.entries.len()).map_err(|_| Error::Unsupported {
             what: "pack".into(),
             why: "more than 4,294,967,295 objects at once".into(),
         })?;
-        self.bytes[..HEADER].copy_from_slice(&gix_header(count));
+        self.bytes[..HEADER].copy_from_slice(&pack_header(count));
         let checksum = sha256(&self.bytes);
         self.bytes.extend_from_slice(checksum.as_slice());
         let index = encode_index(&mut self.entries, &checksum);
-        let path = |extension| dir.join(format!("pack-{}.{extension}", checksum.to_hex()));
-        write_file(dir, &path("pack"), &self.bytes, durable)?;
-        write_file(dir, &path("promisor"), MARK, durable)?;
-        write_file(dir, &path("idx"), &index, durable)?;
-        Ok(path("pack"))
+        let staged = staging.join(format!("pack-{}", checksum.to_hex()));
+        for (extension, bytes) in EXTENSIONS.into_iter().zip([&self.bytes[..], MARK, &index]) {
+            write_file(&staged.with_extension(extension), bytes)?;
+        }
+        Ok(StagedPack { staged })
     }
 }
 
-fn gix_header(count: u32) -> [u8; HEADER] {
+/// The files of a pack, the index last, since it makes the pack visible.
+const EXTENSIONS: [&str; 3] = ["pack", "promisor", "idx"];
+
+/// A complete pack that nobody sees yet.
+pub(super) struct StagedPack {
+    staged: PathBuf,
+}
+
+impl StagedPack {
+    /// Give the pack its name in the folder `dir`; with `durable` its bytes are flushed first. Returns the pack's path.
+    pub(super) fn publish(self, dir: &Path, durable: bool) -> Result<PathBuf> {
+        let target = dir.join(self.staged.file_name().expect("because it was given a name"));
+        for extension in EXTENSIONS {
+            let path = self.staged.with_extension(extension);
+            if durable {
+                sync::sync_file(&path)?;
+            }
+            let to = target.with_extension(extension);
+            std::fs::rename(&path, &to).map_err(Error::io("create", to))?;
+        }
+        Ok(target.with_extension("pack"))
+    }
+}
+
+/// A pack's header: magic, version 2, number of objects.
+pub(crate) fn pack_header(count: u32) -> [u8; HEADER] {
     let mut header = *b"PACK\0\0\0\x02\0\0\0\0";
     header[8..].copy_from_slice(&count.to_be_bytes());
     header
 }
 
 /// The type and the inflated size, as variable-length bytes (gitformat-pack(5), "pack entry").
-fn encode_entry_header(kind: Kind, size: u64, out: &mut Vec<u8>) {
+pub(crate) fn encode_entry_header(kind: Kind, size: u64, out: &mut Vec<u8>) {
     let code = match kind {
         Kind::Commit => 1,
         Kind::Tree => 2,
@@ -158,19 +182,12 @@ fn sha256(bytes: &[u8]) -> Id {
     hasher.try_finalize().expect("because SHA-256 has no collision detection that could fail")
 }
 
-fn write_file(dir: &Path, path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut file = tempfile::Builder::new()
-        .prefix("tmp_rd_")
-        .permissions(std::fs::Permissions::from_mode(0o444))
-        .tempfile_in(dir)
-        .map_err(Error::io("create a file in", dir))?;
-    file.write_all(bytes).map_err(Error::io("write", path))?;
-    if durable {
-        file.as_file().sync_data().map_err(Error::io("sync", path))?;
-    }
-    file.persist(path).map_err(|error| Error::io("create", path)(error.error))?;
-    Ok(())
+fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file =
+        options.write(true).create(true).truncate(true).mode(0o444).open(path).map_err(Error::io("create", path))?;
+    file.write_all(bytes).map_err(Error::io("write", path))
 }
 
 /// Flush the names of the packs in `dir`.

@@ -248,3 +248,38 @@ fn read_kind(batch: &mut Batch<'_>, words: &BTreeMap<&str, &str>) -> Kind {
         other => panic!("no {other} on the page"),
     }
 }
+
+#[test]
+fn a_layer_recipe_is_that_of_the_page() {
+    use base64::Engine;
+    let packed: String = block("layer-tar").split_whitespace().collect();
+    let packed = base64::engine::general_purpose::STANDARD.decode(packed).unwrap();
+    with_store(|store| {
+        let imported =
+            plumbing::import::import(store, Box::new(std::io::Cursor::new(packed)), &Default::default()).unwrap();
+        let layer = store.read_commit(&imported.commit).unwrap().state.layer.unwrap();
+        assert_eq!(blob_in(store, layer, "head"), block("layer-head"));
+
+        let mut records = String::new();
+        let chunk = blob_in(store, layer, "00000000");
+        let mut rest = chunk.as_bstr();
+        while let Some((line, behind)) = rest.split_once_str("\n") {
+            let line = line.to_str().unwrap();
+            let skip = line.strip_prefix("raw ").map_or(0, |length| length.parse().unwrap());
+            records += &format!("{line}\n");
+            rest = behind[skip..].as_bstr();
+        }
+        assert_eq!(records, block("layer-records"));
+
+        let listed = block("layer-tree");
+        let (listed, id) = listed.trim_end().rsplit_once("\nlayer ").unwrap();
+        assert_eq!(layer.to_string(), id);
+        let git = std::process::Command::new("git")
+            .arg("-C")
+            .arg(store.dir())
+            .args(["ls-tree", "-r", "-t", id])
+            .output()
+            .unwrap();
+        assert_eq!(git.stdout.as_bstr(), format!("{listed}\n"));
+    });
+}

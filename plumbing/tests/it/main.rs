@@ -1,9 +1,12 @@
 //! The library against real git and a real filesystem.
 
+mod archive;
 mod capture;
 mod diff;
 mod disk;
 mod format;
 mod layer;
+mod layer_semantics;
 mod revision;
 mod root;
+mod tarball;

@@ -94,7 +94,7 @@ pub fn run(mut args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         selection.for_each(|commit| shower.json(&mut screen, commit))?;
     } else if args.graph {
         let commits = selection.collect()?;
-        shower.graph(&mut screen, &commits, selection.is_filtered())?;
+        shower.graph(&mut screen, &commits, selection.drawn_parents(&commits)?.as_ref())?;
     } else {
         selection.for_each(|commit| shower.print(&mut screen, commit))?;
     }

@@ -1,11 +1,12 @@
 //! Which commits a log shows.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use plumbing::bstr::ByteSlice;
 use plumbing::diff::Options;
-use plumbing::history::{Header, Walk, touches};
+use plumbing::history::{Header, Walk, listed_parents, touches};
 use plumbing::revision::{self, Lookup, Prefer, Range, Revision};
 use plumbing::{Id, Store};
 use regex::bytes::{Regex, RegexBuilder};
@@ -97,17 +98,18 @@ impl<'a> Selection<'a> {
         self.walk.topological = topological;
     }
 
-    /// Whether commits between those that are shown may be left out.
-    pub fn is_filtered(&self) -> bool {
+    /// The parents to draw between `commits`, where some were left out between them.
+    pub fn drawn_parents(&self, commits: &[Header]) -> Result<Option<HashMap<Id, Vec<Id>>>, Failure> {
         let flags = self.flags;
-        self.options.paths.is_some()
-            || self.author.is_some()
-            || self.grep.is_some()
-            || self.since.is_some()
-            || self.until.is_some()
+        let has_gaps = self.options.paths.is_some()
+            || !self.walk.hidden.is_empty()
+            || [&self.author, &self.grep].into_iter().any(Option::is_some)
+            || [self.since, self.until].into_iter().any(|date| date.is_some())
             || flags.merges
             || flags.no_merges
-            || flags.first_parent
+            || flags.first_parent;
+        let ids: Vec<Id> = commits.iter().map(|commit| commit.id).collect();
+        Ok(if has_gaps { Some(listed_parents(self.store, &ids, flags.first_parent)?) } else { None })
     }
 
     /// Hand each commit to `show`, as soon as it is found.

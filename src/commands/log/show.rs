@@ -1,9 +1,11 @@
 //! Commits one after the other, with what they changed where that is asked for.
 
-use plumbing::Store;
+use std::collections::HashMap;
+
 use plumbing::commit::State;
 use plumbing::diff::{Difference, Options, compare_states};
-use plumbing::history::{Header, listed_parents};
+use plumbing::history::Header;
+use plumbing::{Id, Store};
 use serde_json::Value;
 
 use super::CommitStyle;
@@ -122,15 +124,20 @@ impl<'a> Shower<'a> {
     }
 
     /// Print commits with the graph beside them.
-    pub fn graph(&mut self, screen: &mut Screen, listed: &[Header], filtered: bool) -> Result<(), Failure> {
-        let ids: Vec<_> = listed.iter().map(|commit| commit.id).collect();
-        let rewritten = if filtered { Some(listed_parents(self.store, &ids)?) } else { None };
+    ///
+    /// `rewritten` are the parents to draw, where they aren't the commits' own.
+    pub fn graph(
+        &mut self,
+        screen: &mut Screen,
+        listed: &[Header],
+        rewritten: Option<&HashMap<Id, Vec<Id>>>,
+    ) -> Result<(), Failure> {
         let mut graph = Graph::new(self.commits.format.has_separators());
         for (index, commit) in listed.iter().enumerate() {
             while graph.has_rows() {
                 screen.put(graph.next_row() + "\n")?;
             }
-            let parents = rewritten.as_ref().and_then(|all| all.get(&commit.id)).unwrap_or(&commit.parents);
+            let parents = rewritten.and_then(|all| all.get(&commit.id)).unwrap_or(&commit.parents);
             graph.begin(commit.id, parents);
             if index > 0 && self.commits.format.has_separators() {
                 screen.put(graph.take_separator() + "\n")?;

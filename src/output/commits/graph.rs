@@ -28,14 +28,14 @@ pub struct Graph {
 }
 
 /// What a row does that the next commit's row can go on with.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 enum LastRow {
     #[default]
     Other,
     /// It spread a merge's edges to the right of this lane.
     Spread(usize),
-    /// It let edges run together, the last of them to the right of this lane.
-    Collapse(usize),
+    /// It let edges run together: the row itself.
+    Collapse(String),
 }
 
 /// Edges by position, each with the lane that it leads to.
@@ -58,8 +58,8 @@ impl Graph {
         let merge = Merge::new(&old, at, parents);
         let edges = self.follow(&merge);
         self.separator = self.pad("| ".repeat(before));
-        self.leading = merge.expansion(self.drawn).into_iter().map(|row| self.pad(row)).collect();
-        let above = if self.has_separators && self.leading.is_empty() { LastRow::Other } else { self.drawn };
+        self.leading = merge.expansion(&self.drawn).into_iter().map(|row| self.pad(row)).collect();
+        let above = if self.has_separators && self.leading.is_empty() { &LastRow::Other } else { &self.drawn };
         let commit_row = merge.commit_row(above, &edges);
         self.push(commit_row);
         self.last = LastRow::Other;
@@ -85,7 +85,7 @@ impl Graph {
     pub fn next_row(&mut self) -> String {
         let row = self.rows.pop_front();
         if row.is_some() && self.rows.is_empty() {
-            self.drawn = self.last;
+            self.drawn = std::mem::take(&mut self.last);
         }
         row.unwrap_or_else(|| self.pad("| ".repeat(self.lanes.len())))
     }
@@ -135,7 +135,7 @@ impl Graph {
         let arrived = |edges: &Edges| edges.iter().enumerate().all(|(at, lane)| lane.is_none_or(|lane| lane == at / 2));
         while !arrived(&edges) {
             let row = step(&mut edges);
-            self.last = row.rfind('/').map_or(LastRow::Other, |at| LastRow::Collapse(at / 2));
+            self.last = LastRow::Collapse(row.clone());
             self.push(row);
         }
     }
@@ -191,12 +191,12 @@ impl<'a> Merge<'a> {
     }
 
     /// Rows that make room for an octopus, whose dashes would cross the lanes to its right.
-    fn expansion(&self, above: LastRow) -> Vec<String> {
+    fn expansion(&self, above: &LastRow) -> Vec<String> {
         let right = self.old.len() - self.at - 1;
         let steps = if right == 0 { 0 } else { self.dashes() };
         let row = |shift: usize| {
             let sign = match above {
-                LastRow::Spread(at) if at <= self.at => "\\ ",
+                LastRow::Spread(at) if *at <= self.at => "\\ ",
                 _ if shift > 0 => "\\ ",
                 _ => "| ",
             };
@@ -211,7 +211,7 @@ impl<'a> Merge<'a> {
     }
 
     /// The commit's own row; lanes that move on in the direction of the row above are drawn so.
-    fn commit_row(&self, above: LastRow, edges: &Edges) -> String {
+    fn commit_row(&self, above: &LastRow, edges: &Edges) -> String {
         let mut row = "| ".repeat(self.at) + "*";
         if self.dashes() > 0 {
             row += &"-".repeat(self.dashes() - 1);
@@ -222,8 +222,8 @@ impl<'a> Merge<'a> {
             let moves_left = || edges.get(2 * lane).copied().flatten().is_some_and(|to| to < lane);
             row += match above {
                 _ if self.added() > 1 => "\\ ",
-                LastRow::Spread(at) if at < lane && self.added() == 1 => "\\ ",
-                LastRow::Collapse(at) if at == lane && moves_left() => "/ ",
+                LastRow::Spread(at) if *at < lane && self.added() == 1 => "\\ ",
+                LastRow::Collapse(row) if row.as_bytes().get(2 * lane + 1) == Some(&b'/') && moves_left() => "/ ",
                 _ => "| ",
             };
         }
@@ -246,7 +246,7 @@ impl<'a> Merge<'a> {
         let spread = self.parents.len() - 1 - usize::from(self.left.is_some());
         row += &vec!["\\"; spread].join(" ");
         row += if self.joins_next { "" } else { " " };
-        let right = if self.added() > 0 { "\\ " } else { "| " };
+        let right = if self.added() > 0 && !self.joins_next { "\\ " } else { "| " };
         row + &right.repeat(self.old.len() - self.at - 1)
     }
 }
@@ -279,8 +279,8 @@ fn step(edges: &mut Edges) -> String {
         };
         signs[to] = if to == 2 * lane { '|' } else { '/' };
         let mut end = to;
-        if std::mem::take(&mut first) {
-            while end > 2 * lane + 3 {
+        if std::mem::take(&mut first) && to % 2 == 1 {
+            while end > 2 * lane + 3 && moved[end - 2].is_none() {
                 end -= 2;
                 signs[end] = '_';
             }

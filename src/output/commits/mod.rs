@@ -65,11 +65,6 @@ impl Format {
     pub fn has_separators(&self) -> bool {
         !matches!(self, Self::Oneline | Self::Custom { terminated: true, .. })
     }
-
-    /// Whether names of refs appear in it.
-    pub fn wants_names(&self) -> bool {
-        matches!(self, Self::Custom { text, .. } if text.contains("%d") || text.contains("%D"))
-    }
 }
 
 /// How commits are printed.

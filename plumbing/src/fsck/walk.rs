@@ -1,0 +1,389 @@
+//! From the names to all that they need: commits, their trees, what is in these.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+
+use gix::bstr::{BStr, BString, ByteSlice};
+use gix::objs::{Kind, TagRefIter, TreeRefIter};
+
+use super::contents::Contents;
+use super::objects::Objects;
+use super::refs::Tip;
+use super::{Issues, Options};
+use crate::commit::State;
+use crate::root::RootIds;
+use crate::{Error, Id, Result, Store};
+
+/// So many damaged things below a folder are remembered for the other commits that have the folder too.
+pub(super) const REMEMBERED: usize = 256;
+
+/// What is wrong below a folder or tree: path below it, and the number of the issue.
+pub(super) type Below = Rc<Vec<(BString, usize)>>;
+
+pub(super) struct Walk<'a> {
+    pub(super) store: &'a Store,
+    pub(super) options: Options,
+    pub(super) objects: &'a Objects,
+    pub(super) contents: &'a Contents,
+    pub(super) issues: Issues,
+    /// All objects and contents that were come by.
+    pub(super) reached: HashSet<Id>,
+    /// Folders that are done: the total of their sizes, and what is wrong in them.
+    pub(super) folders: HashMap<RootIds, (u64, Below)>,
+    trees: HashMap<Id, Below>,
+    layers: HashMap<Id, Below>,
+    commits: HashSet<Id>,
+    waiting: VecDeque<(Id, String, bool)>,
+}
+
+/// Where the walk is, for naming what is wrong.
+pub(super) struct Here<'l> {
+    /// The commit.
+    pub(super) label: &'l str,
+    /// What is between the commit's name and the path: `:/`, `:meta/`.
+    pub(super) part: &'static str,
+}
+
+impl Here<'_> {
+    pub(super) fn owner(&self, path: &BStr) -> String {
+        format!("{}{}{path}", self.label, self.part)
+    }
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(
+        store: &'a Store,
+        options: Options,
+        objects: &'a Objects,
+        contents: &'a Contents,
+        issues: Issues,
+    ) -> Self {
+        Self {
+            store,
+            options,
+            objects,
+            contents,
+            issues,
+            reached: HashSet::new(),
+            folders: HashMap::new(),
+            trees: HashMap::new(),
+            layers: HashMap::new(),
+            commits: HashSet::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn commit_count(&self) -> usize {
+        self.commits.len()
+    }
+
+    pub(super) fn folder_count(&self) -> usize {
+        self.folders.len()
+    }
+
+    /// The issues, and all objects and contents that were come by.
+    pub(super) fn finish(self) -> (Issues, HashSet<Id>) {
+        (self.issues, self.reached)
+    }
+
+    /// Check all that the tips need. The tips themselves go first, so that damage is named by them and not by what
+    /// descends from the same past.
+    pub(super) fn run(&mut self, tips: &[Tip]) {
+        for tip in tips {
+            self.tip(tip);
+        }
+        while let Some((id, label, is_rds)) = self.waiting.pop_front() {
+            self.commit(&id, &label, is_rds);
+        }
+    }
+
+    fn tip(&mut self, tip: &Tip) {
+        let (mut id, mut seen) = (tip.id, 0);
+        loop {
+            let Some((kind, data)) = self.read(&id, None, &tip.label) else { return };
+            seen += 1;
+            match kind {
+                Kind::Commit => return self.waiting.push_back((id, tip.label.clone(), tip.is_rds)),
+                Kind::Tree => return self.tree(&id, &Here { label: &tip.label, part: ":" }),
+                Kind::Blob => return,
+                Kind::Tag => match TagRefIter::from_bytes(&data, gix::hash::Kind::Sha256).target_id() {
+                    Ok(target) if seen < 1000 => id = target,
+                    _ => return self.damaged_object(&id, "it is no tag that can be read", &tip.label),
+                },
+            }
+        }
+    }
+
+    /// An object that `owner` needs; what is wrong with it becomes an issue.
+    pub(super) fn read(&mut self, id: &Id, kind: Option<Kind>, owner: &str) -> Option<(Kind, Vec<u8>)> {
+        match self.try_read(id, kind) {
+            Ok(found) => Some(found),
+            Err(number) => {
+                self.issues.add_owner(number, owner.to_owned());
+                None
+            }
+        }
+    }
+
+    /// An object, or the number of the issue with it.
+    pub(super) fn try_read(&mut self, id: &Id, kind: Option<Kind>) -> Result<(Kind, Vec<u8>), usize> {
+        self.reached.insert(*id);
+        let word = kind.map_or_else(|| "object".to_owned(), |kind| kind.to_string());
+        if let Some(why) = self.objects.damaged.get(id) {
+            return Err(self.issues.add_once(id, "damaged", format!("{word} {id}"), || why.clone()));
+        }
+        match self.objects.read(id) {
+            Some((found, data)) if kind.is_none_or(|kind| kind == found) => Ok((found, data)),
+            Some((found, _)) => Err(self
+                .issues
+                .add_once(id, "wrong", format!("object {id}"), || format!("a {found} where a {word} is needed"))),
+            // A blob may be a content.
+            None if kind.is_none_or(|kind| kind == Kind::Blob) && self.contents.sizes.contains_key(id) => {
+                match self.content_issue(id) {
+                    Some(number) => Err(number),
+                    None => Ok((Kind::Blob, std::fs::read(self.store.content_file(id)).unwrap_or_default())),
+                }
+            }
+            None => Err(self.missing(id, &word)),
+        }
+    }
+
+    fn missing(&mut self, id: &Id, word: &str) -> usize {
+        let why = if self.objects.blind {
+            "a pack index is damaged; the object may be in its pack"
+        } else {
+            "it is in no pack"
+        };
+        self.issues.add_once(id, "missing", format!("{word} {id}"), || why.to_owned())
+    }
+
+    /// What is wrong with a content that is there.
+    fn content_issue(&mut self, id: &Id) -> Option<usize> {
+        let why = self.contents.damaged.get(id)?;
+        Some(self.issues.add_once(id, "damaged", format!("content {id}"), || why.clone()))
+    }
+
+    /// Check that a content is there, sound and of this size; else the number of the issue.
+    pub(super) fn content(&mut self, id: &Id, size: Option<u64>) -> Option<usize> {
+        self.reached.insert(*id);
+        match self.contents.sizes.get(id).copied() {
+            Some(found) if size.is_some_and(|size| size != found) => {
+                let why = self.contents.damaged.get(id).cloned();
+                let want = size.unwrap_or_default();
+                let why = move || {
+                    format!("it has {found} bytes, not {want}{}", why.map(|w| format!("; {w}")).unwrap_or_default())
+                };
+                Some(self.issues.add_once(id, "damaged", format!("content {id}"), why))
+            }
+            Some(_) => self.content_issue(id),
+            // git keeps what it fetched for itself as an object.
+            None if self.objects.contains(id) => self.try_read(id, Some(Kind::Blob)).err(),
+            None => {
+                Some(self.issues.add_once(id, "missing", format!("content {id}"), || "there is no such file".into()))
+            }
+        }
+    }
+
+    pub(super) fn damaged_object(&mut self, id: &Id, why: &str, owner: &str) {
+        let number = self.issues.add_once(id, "wrong", format!("object {id}"), || why.to_owned());
+        self.issues.add_owner(number, owner.to_owned());
+    }
+
+    fn commit(&mut self, id: &Id, label: &str, is_rds: bool) {
+        if !self.commits.insert(*id) {
+            return;
+        }
+        let Some((_, data)) = self.read(id, Some(Kind::Commit), label) else { return };
+        let commit = match gix::objs::CommitRef::from_bytes(&data, gix::hash::Kind::Sha256) {
+            Ok(commit) => commit,
+            Err(error) => return self.damaged_object(id, &error.to_string(), label),
+        };
+        for (number, parent) in commit.parents().enumerate() {
+            self.waiting.push_back((parent, parent_label(label, number), is_rds));
+        }
+        let tree = commit.tree();
+        let Some((_, data)) = self.read(&tree, Some(Kind::Tree), label) else { return };
+        match State::decode(&tree, &data) {
+            Ok(state) => self.state(&tree, &state, label),
+            Err(error) => {
+                if is_rds {
+                    self.damaged_object(&tree, &format!("it is no tree of a commit of rd's: {error}"), label);
+                } else {
+                    self.issues.note(format!("commit {id} of '{label}' is not rd's: {error}"));
+                }
+                self.tree(&tree, &Here { label, part: ":" });
+            }
+        }
+    }
+
+    /// All that the tree of a commit of rd's holds.
+    fn state(&mut self, tree: &Id, state: &State, label: &str) {
+        if let Some((_, data)) = self.read(&state.config, Some(Kind::Blob), &format!("{label}:config"))
+            && let Err(why) = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&data)
+        {
+            let why = format!("the image configuration is no JSON object: {why}");
+            self.damaged_object(&state.config, &why, &format!("{label}:config"));
+        }
+        for (id, name) in [(state.manifest, "manifest"), (state.container, "container")] {
+            if let Some(id) = id {
+                self.read(&id, Some(Kind::Blob), &format!("{label}:{name}"));
+            }
+        }
+        if let Some(layer) = state.layer {
+            self.layer(&layer, label);
+        }
+        super::root::check(self, &state.root, label);
+        // What else lies in the tree is nobody's business, but must be there.
+        self.tree_entries(tree, &["rootfs", "meta", "times", "layer"], &Here { label, part: ":" });
+    }
+
+    /// The recipe of a layer: its own objects, the contents it needs, and with `full` the tar that it makes.
+    fn layer(&mut self, layer: &Id, label: &str) {
+        let here = Here { label, part: ":layer/" };
+        if let Some(known) = self.layers.get(layer).cloned() {
+            return self.own(&known, &here, b"".as_bstr());
+        }
+        let before = self.issues.list.len();
+        self.tree(layer, &here);
+        let mut wrong = Vec::new();
+        let is_whole = self.issues.list.len() == before && self.tree_is_clean(layer);
+        if is_whole && !self.objects.blind {
+            wrong = self.recipe(layer);
+        }
+        let wrong = Rc::new(wrong.into_iter().map(|number| (BString::default(), number)).collect());
+        self.own(&wrong, &here, b"".as_bstr());
+        self.layers.insert(*layer, wrong);
+    }
+
+    /// What is wrong with a recipe whose objects are sound.
+    fn recipe(&mut self, layer: &Id) -> Vec<usize> {
+        let contents = match crate::layer::contents(self.store, layer) {
+            Ok(contents) => contents,
+            Err(error) => {
+                return vec![self.issues.add_once(layer, "wrong", format!("layer {layer}"), || error.to_string())];
+            }
+        };
+        let wrong: Vec<usize> = contents.iter().filter_map(|id| self.content(id, None)).collect();
+        if wrong.is_empty()
+            && self.options.full
+            && let Err(error) = crate::layer::replay(self.store, layer, &mut std::io::sink())
+        {
+            return vec![self.issues.add_once(layer, "wrong", format!("layer {layer}"), || error.to_string())];
+        }
+        wrong
+    }
+
+    fn tree_is_clean(&self, id: &Id) -> bool {
+        self.trees.get(id).is_some_and(|below| below.is_empty())
+    }
+
+    /// Any tree with all that is below it.
+    pub(super) fn tree(&mut self, id: &Id, here: &Here<'_>) {
+        self.tree_entries(id, &[], here);
+    }
+
+    /// The entries of a tree but some, with all that is below them.
+    fn tree_entries(&mut self, id: &Id, skip: &[&str], here: &Here<'_>) {
+        if skip.is_empty()
+            && let Some(known) = self.trees.get(id).cloned()
+        {
+            return self.own(&known, here, b"".as_bstr());
+        }
+        let mut wrong = Vec::new();
+        let mut seen = HashSet::from([*id]);
+        let mut waiting = vec![(*id, BString::default())];
+        while let Some((tree, path)) = waiting.pop() {
+            let data = match self.try_read(&tree, Some(Kind::Tree)) {
+                Ok((_, data)) => data,
+                Err(number) => {
+                    wrong.push((path, number));
+                    continue;
+                }
+            };
+            for entry in TreeRefIter::from_bytes(&data, gix::hash::Kind::Sha256) {
+                let Ok(entry) = entry else {
+                    let number =
+                        self.issues.add_once(&tree, "wrong", format!("tree {tree}"), || "an entry is malformed".into());
+                    wrong.push((path.clone(), number));
+                    break;
+                };
+                if path.is_empty() && skip.iter().any(|name| entry.filename == name.as_bytes()) {
+                    continue;
+                }
+                let (entry_id, entry_path) =
+                    (entry.oid.to_owned(), crate::root::join_path(path.as_bstr(), entry.filename));
+                if entry.mode.is_tree() {
+                    if seen.insert(entry_id) {
+                        waiting.push((entry_id, entry_path));
+                    }
+                } else if !entry.mode.is_commit()
+                    && let Some(number) = self.blob(&entry_id)
+                {
+                    wrong.push((entry_path, number));
+                }
+            }
+        }
+        let mut wrong = Rc::new(wrong);
+        self.own(&wrong, here, b"".as_bstr());
+        Rc::make_mut(&mut wrong).truncate(REMEMBERED);
+        if skip.is_empty() {
+            self.trees.insert(*id, wrong);
+        }
+    }
+
+    /// A blob, wherever it is; else the number of the issue.
+    fn blob(&mut self, id: &Id) -> Option<usize> {
+        self.reached.insert(*id);
+        if self.contents.sizes.contains_key(id) {
+            return self.content_issue(id);
+        }
+        if self.objects.contains(id) && !self.objects.damaged.contains_key(id) {
+            return None;
+        }
+        self.try_read(id, Some(Kind::Blob)).err()
+    }
+
+    /// What is wrong below a folder belongs to the commit here too.
+    pub(super) fn own(&mut self, wrong: &Below, here: &Here<'_>, folder: &BStr) {
+        for (path, number) in wrong.iter() {
+            let owner = match (folder.is_empty(), path.is_empty()) {
+                (_, true) => here.owner(folder),
+                (true, false) => here.owner(path.as_bstr()),
+                (false, false) => here.owner(crate::root::join_path(folder, path.as_bstr()).as_bstr()),
+            };
+            self.issues.add_owner(*number, owner);
+        }
+    }
+}
+
+/// `x~3`'s first parent is `x~4`, its second `x~3^2`.
+fn parent_label(label: &str, number: usize) -> String {
+    if number > 0 {
+        return format!("{label}^{}", number + 1);
+    }
+    match label.rsplit_once('~').and_then(|(name, count)| Some((name, count.parse::<u64>().ok()?))) {
+        Some((name, count)) => format!("{name}~{}", count + 1),
+        None => format!("{label}~1"),
+    }
+}
+
+/// For errors of decoding: without the words that an issue has by itself.
+pub(super) fn reason(error: &Error) -> String {
+    match error {
+        Error::Damaged { what, why } => format!("{what}: {why}"),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parent_label;
+
+    #[test]
+    fn parents_are_spelled_as_git_does() {
+        assert_eq!(parent_label("debian:12", 0), "debian:12~1");
+        assert_eq!(parent_label("debian:12~1", 0), "debian:12~2");
+        assert_eq!(parent_label("web@{2}", 1), "web@{2}^2");
+        assert_eq!(parent_label("x~3", 1), "x~3^2");
+    }
+}
