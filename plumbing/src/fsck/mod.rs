@@ -7,6 +7,7 @@ mod contents;
 mod objects;
 mod refs;
 mod root;
+mod tree;
 mod walk;
 
 use std::collections::{BTreeSet, HashMap};

@@ -73,6 +73,10 @@ impl Objects {
             Self { packs: Vec::new(), places: HashMap::new(), loose_dir, damaged: HashMap::new(), blind: false };
         objects.load_packs(rehash, !store.is_ordinary(), issues)?;
         objects.load_loose(rehash, issues)?;
+        let graph = objects.loose_dir.join("info/commit-graph");
+        if graph.exists() {
+            check_helper(&graph, issues)?;
+        }
         if rehash {
             objects.rehash_packs();
         }
@@ -123,6 +127,8 @@ impl Objects {
                     let why = "without it git looks for contents that are no objects".into();
                     issues.add("missing", format!("promisor mark of pack '{name}'"), why);
                 }
+                Some("rev" | "bitmap") => check_helper(path, issues)?,
+                None if name == "multi-pack-index" => check_helper(path, issues)?,
                 Some("promisor") if !exists("pack") && !exists("idx") => {
                     issues.note(format!("'{name}' belongs to no pack"));
                 }
@@ -311,6 +317,15 @@ fn check_trailer(bytes: &[u8]) -> Result<(), String> {
     let mut hasher = gix::hash::hasher(gix::hash::Kind::Sha256);
     hasher.update(body);
     compare(hasher, trailer)
+}
+
+/// Files by which git finds things faster, and which it can make again.
+fn check_helper(path: &Path, issues: &mut Issues) -> Result<()> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    if let Err(why) = check_trailer(&bytes) {
+        issues.add("damaged", format!("'{}'", file_name(path)), format!("{why}; it can be deleted"));
+    }
+    Ok(())
 }
 
 fn compare(hasher: gix::hash::Hasher, trailer: &[u8]) -> Result<(), String> {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
 use gix::bstr::{BStr, BString, ByteSlice};
-use gix::objs::{Kind, TagRefIter, TreeRefIter};
+use gix::objs::{Kind, TagRefIter};
 
 use super::contents::Contents;
 use super::objects::Objects;
@@ -30,10 +30,20 @@ pub(super) struct Walk<'a> {
     pub(super) reached: HashSet<Id>,
     /// Folders that are done: the total of their sizes, and what is wrong in them.
     pub(super) folders: HashMap<RootIds, (u64, Below)>,
-    trees: HashMap<Id, Below>,
-    layers: HashMap<Id, Below>,
+    pub(super) trees: HashMap<Id, Below>,
+    pub(super) layers: HashMap<Id, Below>,
     commits: HashSet<Id>,
-    waiting: VecDeque<(Id, String, bool)>,
+    waiting: VecDeque<Waiting>,
+}
+
+/// A commit to be checked.
+struct Waiting {
+    id: Id,
+    label: String,
+    /// Whether it must be one of rd's.
+    is_rds: bool,
+    /// Whether a name or reflog points at it, rather than a commit.
+    is_tip: bool,
 }
 
 /// Where the walk is, for naming what is wrong.
@@ -92,8 +102,8 @@ impl<'a> Walk<'a> {
         for tip in tips {
             self.tip(tip);
         }
-        while let Some((id, label, is_rds)) = self.waiting.pop_front() {
-            self.commit(&id, &label, is_rds);
+        while let Some(next) = self.waiting.pop_front() {
+            self.commit(&next);
         }
     }
 
@@ -103,7 +113,10 @@ impl<'a> Walk<'a> {
             let Some((kind, data)) = self.read(&id, None, &tip.label) else { return };
             seen += 1;
             match kind {
-                Kind::Commit => return self.waiting.push_back((id, tip.label.clone(), tip.is_rds)),
+                Kind::Commit => {
+                    let label = tip.label.clone();
+                    return self.waiting.push_back(Waiting { id, label, is_rds: tip.is_rds, is_tip: true });
+                }
                 Kind::Tree => return self.tree(&id, &Here { label: &tip.label, part: ":" }),
                 Kind::Blob => return,
                 Kind::Tag => match TagRefIter::from_bytes(&data, gix::hash::Kind::Sha256).target_id() {
@@ -158,7 +171,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What is wrong with a content that is there.
-    fn content_issue(&mut self, id: &Id) -> Option<usize> {
+    pub(super) fn content_issue(&mut self, id: &Id) -> Option<usize> {
         let why = self.contents.damaged.get(id)?;
         Some(self.issues.add_once(id, "damaged", format!("content {id}"), || why.clone()))
     }
@@ -189,8 +202,10 @@ impl<'a> Walk<'a> {
         self.issues.add_owner(number, owner.to_owned());
     }
 
-    fn commit(&mut self, id: &Id, label: &str, is_rds: bool) {
-        if !self.commits.insert(*id) {
+    fn commit(&mut self, Waiting { id, label, is_rds, is_tip }: &Waiting) {
+        let is_new = self.commits.insert(*id);
+        // What is wrong with a commit that has another name belongs to that name too.
+        if !is_new && (!is_tip || self.issues.list.is_empty()) {
             return;
         }
         let Some((_, data)) = self.read(id, Some(Kind::Commit), label) else { return };
@@ -198,15 +213,16 @@ impl<'a> Walk<'a> {
             Ok(commit) => commit,
             Err(error) => return self.damaged_object(id, &error.to_string(), label),
         };
-        for (number, parent) in commit.parents().enumerate() {
-            self.waiting.push_back((parent, parent_label(label, number), is_rds));
+        for (number, parent) in commit.parents().enumerate().filter(|_| is_new) {
+            let label = parent_label(label, number);
+            self.waiting.push_back(Waiting { id: parent, label, is_rds: *is_rds, is_tip: false });
         }
         let tree = commit.tree();
         let Some((_, data)) = self.read(&tree, Some(Kind::Tree), label) else { return };
         match State::decode(&tree, &data) {
             Ok(state) => self.state(&tree, &state, label),
             Err(error) => {
-                if is_rds {
+                if *is_rds {
                     self.damaged_object(&tree, &format!("it is no tree of a commit of rd's: {error}"), label);
                 } else if !self.store.is_ordinary() {
                     self.issues.note(format!("commit {id} of '{label}' is not rd's: {error}"));
@@ -229,118 +245,12 @@ impl<'a> Walk<'a> {
                 self.read(&id, Some(Kind::Blob), &format!("{label}:{name}"));
             }
         }
+        super::root::check(self, &state.root, label);
         if let Some(layer) = state.layer {
             self.layer(&layer, label);
         }
-        super::root::check(self, &state.root, label);
         // What else lies in the tree is nobody's business, but must be there.
         self.tree_entries(tree, &["rootfs", "meta", "times", "layer"], &Here { label, part: ":" });
-    }
-
-    /// The recipe of a layer: its own objects, the contents it needs, and with `full` the tar that it makes.
-    fn layer(&mut self, layer: &Id, label: &str) {
-        let here = Here { label, part: ":layer/" };
-        if let Some(known) = self.layers.get(layer).cloned() {
-            return self.own(&known, &here, b"".as_bstr());
-        }
-        let before = self.issues.list.len();
-        self.tree(layer, &here);
-        let mut wrong = Vec::new();
-        let is_whole = self.issues.list.len() == before && self.tree_is_clean(layer);
-        if is_whole && !self.objects.blind {
-            wrong = self.recipe(layer);
-        }
-        let wrong = Rc::new(wrong.into_iter().map(|number| (BString::default(), number)).collect());
-        self.own(&wrong, &here, b"".as_bstr());
-        self.layers.insert(*layer, wrong);
-    }
-
-    /// What is wrong with a recipe whose objects are sound.
-    fn recipe(&mut self, layer: &Id) -> Vec<usize> {
-        let contents = match crate::layer::contents(self.store, layer) {
-            Ok(contents) => contents,
-            Err(error) => {
-                return vec![self.issues.add_once(layer, "wrong", format!("layer {layer}"), || error.to_string())];
-            }
-        };
-        let wrong: Vec<usize> = contents.iter().filter_map(|id| self.content(id, None)).collect();
-        if wrong.is_empty()
-            && self.options.full
-            && let Err(error) = crate::layer::replay(self.store, layer, &mut std::io::sink())
-        {
-            return vec![self.issues.add_once(layer, "wrong", format!("layer {layer}"), || error.to_string())];
-        }
-        wrong
-    }
-
-    fn tree_is_clean(&self, id: &Id) -> bool {
-        self.trees.get(id).is_some_and(|below| below.is_empty())
-    }
-
-    /// Any tree with all that is below it.
-    pub(super) fn tree(&mut self, id: &Id, here: &Here<'_>) {
-        self.tree_entries(id, &[], here);
-    }
-
-    /// The entries of a tree but some, with all that is below them.
-    fn tree_entries(&mut self, id: &Id, skip: &[&str], here: &Here<'_>) {
-        if skip.is_empty()
-            && let Some(known) = self.trees.get(id).cloned()
-        {
-            return self.own(&known, here, b"".as_bstr());
-        }
-        let mut wrong = Vec::new();
-        let mut seen = HashSet::from([*id]);
-        let mut waiting = vec![(*id, BString::default())];
-        while let Some((tree, path)) = waiting.pop() {
-            let data = match self.try_read(&tree, Some(Kind::Tree)) {
-                Ok((_, data)) => data,
-                Err(number) => {
-                    wrong.push((path, number));
-                    continue;
-                }
-            };
-            for entry in TreeRefIter::from_bytes(&data, gix::hash::Kind::Sha256) {
-                let Ok(entry) = entry else {
-                    let number =
-                        self.issues.add_once(&tree, "wrong", format!("tree {tree}"), || "an entry is malformed".into());
-                    wrong.push((path.clone(), number));
-                    break;
-                };
-                if path.is_empty() && skip.iter().any(|name| entry.filename == name.as_bytes()) {
-                    continue;
-                }
-                let (entry_id, entry_path) =
-                    (entry.oid.to_owned(), crate::root::join_path(path.as_bstr(), entry.filename));
-                if entry.mode.is_tree() {
-                    if seen.insert(entry_id) {
-                        waiting.push((entry_id, entry_path));
-                    }
-                } else if !entry.mode.is_commit()
-                    && let Some(number) = self.blob(&entry_id)
-                {
-                    wrong.push((entry_path, number));
-                }
-            }
-        }
-        let mut wrong = Rc::new(wrong);
-        self.own(&wrong, here, b"".as_bstr());
-        Rc::make_mut(&mut wrong).truncate(REMEMBERED);
-        if skip.is_empty() {
-            self.trees.insert(*id, wrong);
-        }
-    }
-
-    /// A blob, wherever it is; else the number of the issue.
-    fn blob(&mut self, id: &Id) -> Option<usize> {
-        self.reached.insert(*id);
-        if self.contents.sizes.contains_key(id) {
-            return self.content_issue(id);
-        }
-        if self.objects.contains(id) && !self.objects.damaged.contains_key(id) {
-            return None;
-        }
-        self.try_read(id, Some(Kind::Blob)).err()
     }
 
     /// What is wrong below a folder belongs to the commit here too.
