@@ -133,7 +133,9 @@ fn graphs_are_gits_on_any_history() {
             }
             commits.push(parents);
         }
-        let commits: Vec<(&[usize], &str)> = commits.iter().map(|parents| (parents.as_slice(), "c")).collect();
+        let messages: Vec<String> = (0..commits.len()).map(|number| format!("c{number}")).collect();
+        let commits: Vec<(&[usize], &str)> =
+            commits.iter().zip(&messages).map(|(parents, message)| (parents.as_slice(), message.as_str())).collect();
         // Half of them with dates that several commits share.
         let date = if seed % 2 == 0 { |number| number as i64 / 3 } else { |number| number as i64 };
         for (number, id) in dated_history(&sandbox, &commits, date).into_iter().enumerate() {
