@@ -2,18 +2,18 @@
 
 use crate::sandbox::{Sandbox, wait_for};
 
-/// A sandbox with the image `box:1` and a container `c` that ran `script`.
+/// A sandbox with the image `box:1` and a container `box` that ran `script`.
 fn after(script: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.busybox("box:1");
-    sandbox.ok(["run", "--name", "c", "box:1", "sh", "-c", script]);
+    sandbox.ok(["run", "--name", "box", "box:1", "sh", "-c", script]);
     sandbox
 }
 
 #[test]
 fn a_stopped_container_becomes_an_image_that_runs() {
     let sandbox = after("echo new >file; rm bin/false");
-    let id = sandbox.ok(["commit", "-m", "made a file", "-a", "Ada <ada@example.org>", "c", "made"]);
+    let id = sandbox.ok(["commit", "-m", "made a file", "-a", "Ada <ada@example.org>", "box", "made"]);
     assert!(id.starts_with("sha256:") && id.trim_end().len() == 71, "{id}");
     assert_eq!(
         sandbox.ok(["run", "--rm", "made", "sh", "-c", "cat file; ls bin/false 2>/dev/null || echo gone"]),
@@ -21,22 +21,22 @@ fn a_stopped_container_becomes_an_image_that_runs() {
     );
     assert_eq!(sandbox.ok(["log", "-n1", "--format=%an <%ae> %s", "made"]), "Ada <ada@example.org> made a file\n");
     let id = id.trim_end().trim_start_matches("sha256:");
-    assert_eq!(sandbox.ok(["rev-parse", "refs/containers/c", "made"]), format!("{id}\n{id}\n"));
+    assert_eq!(sandbox.ok(["rev-parse", "refs/containers/box", "made"]), format!("{id}\n{id}\n"));
 }
 
 #[test]
 fn without_a_message_the_command_is_it() {
     let sandbox = after("true");
-    sandbox.ok(["commit", "c"]);
-    assert_eq!(sandbox.ok(["log", "-n1", "--format=%s", "refs/containers/c"]), "sh -c true\n");
+    sandbox.ok(["commit", "box"]);
+    assert_eq!(sandbox.ok(["log", "-n1", "--format=%s", "refs/containers/box"]), "sh -c true\n");
 }
 
 #[test]
 fn changes_and_the_containers_own_settings_reach_the_image() {
     let sandbox = Sandbox::new();
     sandbox.busybox("box:1");
-    sandbox.ok(["run", "--name", "c", "-e", "A=1", "-w", "/bin", "-l", "k=v", "box:1", "true"]);
-    sandbox.ok(["commit", "-c", "ENV B=2", "--change", "CMD [\"sh\", \"-c\", \"echo $A$B $(pwd)\"]", "c", "made"]);
+    sandbox.ok(["run", "--name", "box", "-e", "A=1", "-w", "/bin", "-l", "k=v", "box:1", "true"]);
+    sandbox.ok(["commit", "-c", "ENV B=2", "--change", "CMD [\"sh\", \"-c\", \"echo $A$B $(pwd)\"]", "box", "made"]);
     assert_eq!(sandbox.ok(["run", "--rm", "made"]), "12 /bin\n");
     assert_eq!(sandbox.ok(["inspect", "-f", "{{.Config.Labels.k}}", "made"]), "v\n");
 }
@@ -44,10 +44,10 @@ fn changes_and_the_containers_own_settings_reach_the_image() {
 #[test]
 fn a_bad_instruction_changes_nothing() {
     let sandbox = after("echo x >file");
-    let before = sandbox.ok(["rev-parse", "refs/containers/c"]);
-    let error = sandbox.fails(2, ["commit", "-c", "FROM scratch", "c", "made"]);
+    let before = sandbox.ok(["rev-parse", "refs/containers/box"]);
+    let error = sandbox.fails(2, ["commit", "-c", "FROM scratch", "box", "made"]);
     assert!(error.contains("instruction") && error.contains("FROM"), "{error}");
-    assert_eq!(sandbox.ok(["rev-parse", "refs/containers/c"]), before);
+    assert_eq!(sandbox.ok(["rev-parse", "refs/containers/box"]), before);
     assert_eq!(sandbox.ok(["images", "-q", "made"]), "");
 }
 
@@ -82,10 +82,10 @@ fn a_running_container_is_committed_and_goes_on() {
 #[test]
 fn a_removed_file_is_gone_in_the_next_commit() {
     let sandbox = after("echo 1 >one; echo 2 >two");
-    sandbox.ok(["commit", "c", "first"]);
-    sandbox.ok(["run", "--name", "d", "first", "rm", "two"]);
-    assert_eq!(sandbox.ok(["diff", "d"]), "D /two\n");
-    sandbox.ok(["commit", "d", "second"]);
+    sandbox.ok(["commit", "box", "first"]);
+    sandbox.ok(["run", "--name", "second-box", "first", "rm", "two"]);
+    assert_eq!(sandbox.ok(["diff", "second-box"]), "D /two\n");
+    sandbox.ok(["commit", "second-box", "second"]);
     assert_eq!(sandbox.ok(["diff", "--name-status", "first", "second", "--", "one", "two"]), "D\ttwo\n");
     assert_eq!(sandbox.ok(["run", "--rm", "second", "sh", "-c", "echo /on* /tw*"]), "/one /tw*\n");
 }
@@ -93,9 +93,9 @@ fn a_removed_file_is_gone_in_the_next_commit() {
 #[test]
 fn commits_of_one_container_at_once_all_count() {
     let sandbox = after("echo x >file");
-    let mut all: Vec<_> = (0..6).map(|n| sandbox.spawn(["commit", "-m", &n.to_string(), "c"])).collect();
+    let mut all: Vec<_> = (0..6).map(|n| sandbox.spawn(["commit", "-m", &n.to_string(), "box"])).collect();
     assert!(all.iter_mut().all(|commit| commit.wait() == 0));
-    let log = sandbox.ok(["log", "--format=%s", "refs/containers/c"]);
+    let log = sandbox.ok(["log", "--format=%s", "refs/containers/box"]);
     assert!((0..6).all(|n| log.lines().any(|line| line == n.to_string())), "{log}");
     assert_eq!(sandbox.ok(["fsck"]), "");
 }
@@ -104,18 +104,18 @@ fn commits_of_one_container_at_once_all_count() {
 fn many_commits_leave_few_files() {
     let sandbox = after("true");
     for _ in 0..60 {
-        sandbox.ok(["commit", "c"]);
+        sandbox.ok(["commit", "box"]);
     }
     let packs = std::fs::read_dir(sandbox.store_dir().join("objects/pack")).unwrap().count();
     assert!(packs < 90, "{packs} files of packs after 60 commits");
-    assert_eq!(sandbox.ok(["log", "--oneline", "refs/containers/c"]).lines().count(), 62);
+    assert_eq!(sandbox.ok(["log", "--oneline", "refs/containers/box"]).lines().count(), 62);
 }
 
 #[test]
 fn what_rd_made_to_mount_on_is_no_change() {
     let sandbox = after("true");
-    assert_eq!(sandbox.ok(["diff", "c"]), "");
-    sandbox.ok(["commit", "c", "same"]);
+    assert_eq!(sandbox.ok(["diff", "box"]), "");
+    sandbox.ok(["commit", "box", "same"]);
     assert_eq!(sandbox.ok(["rev-parse", "same:rootfs"]), sandbox.ok(["rev-parse", "box:1:rootfs"]));
     assert_eq!(sandbox.ok(["rev-parse", "same:times"]), sandbox.ok(["rev-parse", "box:1:times"]));
 }
