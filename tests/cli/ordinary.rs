@@ -39,6 +39,8 @@ fn objects_are_written_and_read_as_git_does() {
     assert_eq!(git(&sandbox, &["reflog", "-1", "--format=%gs"]), "first");
     git(&sandbox, &["fsck", "--strict"]);
     assert!(!sandbox.path().join("repo/.git/content").exists());
+    git(&sandbox, &["repack", "-a", "-d", "-q"]);
+    sandbox.rd(["--git-dir", "repo/.git", "fsck", "-v"]).assert().success().stdout_eq("");
     for args in [
         &["rev-parse", "HEAD~0", "main:greeting"][..],
         &["rev-parse", "--abbrev-ref", "HEAD"],

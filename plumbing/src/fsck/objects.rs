@@ -18,6 +18,9 @@ use crate::{Error, Id, Result, Store};
 /// Size in bytes of the checksum at the end of a pack and of an index.
 const TRAILER: usize = 32;
 
+/// How often to start again when packs vanish while they are looked at.
+const RETRIES: usize = 5;
+
 /// Entries that a thread checks before it asks for more.
 const PORTION: usize = 256;
 
@@ -50,10 +53,25 @@ struct Pack {
 impl Objects {
     /// Find all objects; with `rehash` check each against its id.
     pub(super) fn load(store: &Store, rehash: bool, issues: &mut Issues) -> Result<Self> {
+        // Another command may join packs meanwhile: then those that were listed are gone, and the list is made again.
+        for _ in 0..RETRIES {
+            let (findings, notes) = (issues.list.len(), issues.notes.len());
+            match Self::try_load(store, rehash, issues) {
+                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                    issues.list.truncate(findings);
+                    issues.notes.truncate(notes);
+                }
+                outcome => return outcome,
+            }
+        }
+        Self::try_load(store, rehash, issues)
+    }
+
+    fn try_load(store: &Store, rehash: bool, issues: &mut Issues) -> Result<Self> {
         let loose_dir = store.dir().join("objects");
         let mut objects =
             Self { packs: Vec::new(), places: HashMap::new(), loose_dir, damaged: HashMap::new(), blind: false };
-        objects.load_packs(rehash, issues)?;
+        objects.load_packs(rehash, !store.is_ordinary(), issues)?;
         objects.load_loose(rehash, issues)?;
         if rehash {
             objects.rehash_packs();
@@ -84,7 +102,7 @@ impl Objects {
         if self.damaged.contains_key(id) { None } else { self.read_any(id) }
     }
 
-    fn load_packs(&mut self, rehash: bool, issues: &mut Issues) -> Result<()> {
+    fn load_packs(&mut self, rehash: bool, with_marks: bool, issues: &mut Issues) -> Result<()> {
         let dir = self.loose_dir.join("pack");
         let mut paths: Vec<PathBuf> = list(&dir)?;
         paths.sort();
@@ -101,7 +119,7 @@ impl Objects {
                         "pack '{name}' has no index and isn't used: a command that was killed left it, or its index is lost (`git index-pack` makes one)"
                     ));
                 }
-                Some("pack") if !exists("promisor") => {
+                Some("pack") if with_marks && !exists("promisor") => {
                     let why = "without it git looks for contents that are no objects".into();
                     issues.add("missing", format!("promisor mark of pack '{name}'"), why);
                 }

@@ -208,7 +208,7 @@ impl<'a> Walk<'a> {
             Err(error) => {
                 if is_rds {
                     self.damaged_object(&tree, &format!("it is no tree of a commit of rd's: {error}"), label);
-                } else {
+                } else if !self.store.is_ordinary() {
                     self.issues.note(format!("commit {id} of '{label}' is not rd's: {error}"));
                 }
                 self.tree(&tree, &Here { label, part: ":" });
