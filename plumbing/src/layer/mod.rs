@@ -20,6 +20,7 @@ mod writers;
 
 use std::collections::{HashSet, VecDeque};
 use std::io::Read;
+use std::thread::JoinHandle;
 
 use gix::bstr::{BString, ByteSlice};
 
@@ -63,11 +64,15 @@ pub struct Unpacked {
     pub newest: Option<Time>,
 }
 
+/// After so many bytes the disk is asked to write what there is, while there is other work to do.
+const FLUSH: u64 = 64 << 20;
+
 /// Unpacks layers one on another into a root.
 pub struct Unpacker<'b, 's> {
     batch: &'b mut Batch<'s>,
     root: Root,
     targets: Targets,
+    flushing: Vec<JoinHandle<Result<()>>>,
 }
 
 impl<'b, 's> Unpacker<'b, 's> {
@@ -79,7 +84,7 @@ impl<'b, 's> Unpacker<'b, 's> {
 
     /// Start with `root`.
     pub fn on(batch: &'b mut Batch<'s>, root: Root) -> Self {
-        Self { batch, root, targets: Targets::default() }
+        Self { batch, root, targets: Targets::default(), flushing: Vec::new() }
     }
 
     /// The batch that is written to.
@@ -108,7 +113,30 @@ impl<'b, 's> Unpacker<'b, 's> {
             holes_left: HOLES,
             newest: None,
         };
-        pass.run(form)
+        let unpacked = pass.run(form)?;
+        if unpacked.ending.size > FLUSH {
+            let contents = self.batch.contents()?;
+            self.flushing.push(std::thread::spawn(move || contents.flush()));
+        }
+        Ok(unpacked)
+    }
+
+    /// Write the root and end: the batch can be finished now.
+    pub fn finish(mut self) -> Result<RootIds> {
+        let ids = self.write_root()?;
+        // An error of a flush is reported once; it must not be lost.
+        let flushed: Vec<_> = self.flushing.drain(..).map(|thread| thread.join()).collect();
+        flushed.into_iter().flatten().collect::<Result<()>>()?;
+        Ok(ids)
+    }
+}
+
+impl Drop for Unpacker<'_, '_> {
+    fn drop(&mut self) {
+        for thread in self.flushing.drain(..) {
+            // After another error; the batch can't be finished.
+            let _ = thread.join();
+        }
     }
 }
 
