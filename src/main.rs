@@ -8,6 +8,7 @@ mod completion;
 mod git;
 mod output;
 mod report;
+mod revisions;
 
 use std::process::ExitCode;
 

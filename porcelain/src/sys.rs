@@ -103,6 +103,25 @@ pub(crate) fn loopback_up() -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+const SECCOMP_SET_MODE_FILTER: libc::c_uint = 1;
+
+/// `struct sock_fprog` of `linux/filter.h`.
+#[repr(C)]
+struct FilterProgram {
+    length: u16,
+    code: *const u64,
+}
+
+/// Lets `program` decide which system calls this process and those that it starts may make.
+pub(crate) fn load_call_filter(program: &[u64]) -> io::Result<()> {
+    let length = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = FilterProgram { length, code: program.as_ptr() };
+    // SAFETY: the kernel reads a struct sock_fprog, whose layout FilterProgram has, and through it `length` instructions of
+    // eight bytes, which the slice has; it copies them and keeps no pointer.
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 const BPF_PROG_LOAD: libc::c_int = 5;
 const BPF_PROG_ATTACH: libc::c_int = 8;
 const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;

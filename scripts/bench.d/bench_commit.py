@@ -82,7 +82,7 @@ def small_change(bench, name, many):
 
 def many_commits(changer, many):
     """Go on until there are `many` commits; the times of the last 20."""
-    last = Sample(f"rd commit, {many - 19}th to {many}th")
+    last = Sample(f"rd commit, the last 20 of {many}")
     for number in range(20, many):
         changer.change(str(number))
         seconds = changer.commit()

@@ -4,12 +4,10 @@ from measure import Case, hyperfine, run, times_table
 
 TITLE = "Compare two images"
 
+# Each hundredth file of /usr and /etc gets another line, and there is a new folder with a file.
 CHANGE = """
-    n=0
-    for file in $(find /usr/share /etc -type f | sort | awk 'NR % 20 == 0'); do
-        echo changed >>"$file"; n=$((n + 1)); [ $n -lt 200 ] || break
-    done
-    rm -rf /usr/share/man; mkdir -p /srv/new; echo new >/srv/new/file
+    find /usr /etc -type f | sort | awk 'NR % 100 == 0' | while read -r file; do echo changed >>"$file"; done
+    mkdir -p /srv/new; echo new >/srv/new/file
 """
 
 
@@ -25,6 +23,7 @@ def measure(bench):
         images = [f"bench:{name}", f"bench:{name}-changed"]
         cases = [
             Case("rd diff", [*rd.command, "diff", *images]),
+            Case("rd diff --name-status", [*rd.command, "diff", "--name-status", *images]),
             Case("rd diff --stat", [*rd.command, "diff", "--stat", *images]),
             Case("rd diff, same image", [*rd.command, "diff", images[0], images[0]]),
         ]

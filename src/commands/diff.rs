@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use plumbing::diff::{self, Difference, Paths, Side, compare_states};
-use plumbing::revision::{self, Lookup, Prefer, Range, Revision};
+use plumbing::revision::{Range, Revision};
 use plumbing::{Id, Store};
 use porcelain::container::{Container, Containers, changes as changes_of};
 
@@ -13,6 +13,7 @@ use crate::cli::Globals;
 use crate::output::changes;
 use crate::output::screen::Screen;
 use crate::report::Failure;
+use crate::revisions;
 
 /// Show what changed: in a container, or between two images, containers or commits
 ///
@@ -111,15 +112,13 @@ fn show(store: &Store, difference: &Difference, args: &Args) -> Result<ExitCode,
 }
 
 /// The commits to compare; no first one for a range that begins before the first commit.
-fn sides(store: &Store, revisions: &[OsString]) -> Result<(Option<Id>, Id), Failure> {
-    let commit = |revision: &Revision| peel(store, revision);
-    if let [before, after] = revisions {
-        let resolve = |text: &OsString| revision::resolve_commit(store, text.as_bytes());
+fn sides(store: &Store, given: &[OsString]) -> Result<(Option<Id>, Id), Failure> {
+    let commit = |revision: &Revision| revisions::peel(store, revision);
+    if let [before, after] = given {
+        let resolve = |text: &OsString| revisions::commit(store, text.as_bytes());
         return Ok((Some(resolve(before)?), resolve(after)?));
     }
-    let spelling = revisions[0].as_bytes();
-    let lookup = Lookup { prefer: Prefer::Containers, aliases: None };
-    match revision::range_with(store, spelling, lookup)? {
+    match revisions::range(store, given[0].as_bytes())? {
         Range::Between { from, to } => Ok((Some(commit(&from)?), commit(&to)?)),
         Range::Symmetric { left, right } => {
             let (left, right) = (commit(&left)?, commit(&right)?);
@@ -134,10 +133,6 @@ fn sides(store: &Store, revisions: &[OsString]) -> Result<(Option<Id>, Id), Fail
                 .hint("`rd diff A B` compares two, `rd show REV` shows what a commit changed"))
         }
     }
-}
-
-fn peel(store: &Store, revision: &Revision) -> Result<Id, Failure> {
-    Ok(revision::resolve_commit(store, revision.id.to_hex().to_string())?)
 }
 
 fn common_base(store: &Store, left: Id, right: Id) -> Result<Id, Failure> {

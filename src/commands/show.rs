@@ -8,7 +8,7 @@ use plumbing::bstr::{BString, ByteSlice};
 use plumbing::diff::{Difference, Options, Side, compare};
 use plumbing::gix::objs::Kind as ObjectKind;
 use plumbing::history::Header;
-use plumbing::revision::{self, Found, Lookup, Prefer, Revision};
+use plumbing::revision::{self, Found, Revision};
 use plumbing::root::{Kind, read_folder};
 use plumbing::{Error, Id, Store};
 
@@ -18,6 +18,7 @@ use crate::output::commits::date::Style as DateStyle;
 use crate::output::screen::{Part, Screen};
 use crate::output::size;
 use crate::report::Failure;
+use crate::revisions;
 
 use super::log::{CommitStyle, Shower};
 
@@ -52,12 +53,11 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let store = globals.store()?;
     let mut screen = Screen::new();
     let style = args.changes.clone().or_patch();
-    let mut shower = Shower::new(&store, &screen, &args.commits, &style, style.options(None))?;
+    let mut shower = Shower::new(&store, &screen, &args.commits, &style, args.json)?;
     shower.merges = true;
     let mut shown = Show { store: &store, args: &args, shower, any: false };
     for object in &args.objects {
-        let lookup = Lookup { prefer: Prefer::Containers, aliases: None };
-        let revision = revision::parse_with(&store, object.as_bytes(), lookup)?;
+        let revision = revisions::parse(&store, object.as_bytes())?;
         match &revision.path {
             Some(path) => shown.path(&mut screen, &revision, path, object.as_bytes())?,
             None => shown.object(&mut screen, revision.id, object.as_bytes())?,

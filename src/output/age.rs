@@ -41,11 +41,6 @@ pub fn rfc3339_local(seconds: i64) -> String {
     text.strip_suffix("+00:00").map_or(text.clone(), |utc| format!("{utc}Z"))
 }
 
-/// RFC 3339 in UTC: `2024-05-01T10:30:00Z`.
-pub fn rfc3339(seconds: i64) -> String {
-    timestamp(seconds).to_string()
-}
-
 /// Times that no calendar has are cut to the nearest that it has.
 fn timestamp(seconds: i64) -> Timestamp {
     let fallback = if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
@@ -83,9 +78,8 @@ mod tests {
 
     #[test]
     fn absurd_times_are_cut_not_refused() {
-        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
-        assert!(rfc3339(i64::MAX).starts_with("9999-12-30T"));
-        assert!(rfc3339(i64::MIN).starts_with("-009999-01-02T"));
+        assert!(rfc3339_local(i64::MAX).starts_with("9999-12-3"));
+        assert!(rfc3339_local(i64::MIN).starts_with("-9999-01-0"), "{}", rfc3339_local(i64::MIN));
         assert!(duration(i64::MAX - 3600).ends_with("years"));
         assert_eq!(ago(0), "N/A");
     }

@@ -59,11 +59,11 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 /// a pipe gets the bytes.
 pub fn emit(text: &str) {
     if !std::io::stdout().is_terminal() {
-        anstream::print!("{text}");
+        print!("{text}");
         return;
     }
     let lines: Vec<_> = text.split('\t').map(printable).collect();
-    anstream::print!("{}", lines.join("\t"));
+    print!("{}", lines.join("\t"));
 }
 
 /// How many digits of an id people see.

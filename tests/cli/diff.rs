@@ -348,6 +348,41 @@ T	was-file
 }
 
 #[test]
+fn the_lines_of_a_file_with_several_names_are_shown_once() {
+    let sandbox = Sandbox::new();
+    let first = commit(&sandbox, &[], |draft| {
+        let file = draft.file("old\n");
+        draft.put("m", file, attrs(0o644), THEN);
+    });
+    let second = commit(&sandbox, &[first], |draft| {
+        draft.hard_link("m", "a");
+        let file = draft.file("new\n");
+        draft.put("x", file, attrs(0o644), THEN);
+        draft.hard_link("x", "n");
+    });
+    let [first, second] = [first, second].map(|id| id.to_string());
+    sandbox.rd(["diff", &first, &second]).assert().success().stdout_eq(str![[r#"
+diff --rd a/a b/a
+new file mode 100644
+hard link of m
+diff --git a/n b/n
+new file mode 100644
+hard link of x
+index 0000000..[..]
+--- /dev/null
++++ b/n
+@@ -0,0 +1 @@
++new
+diff --rd a/x b/x
+new file mode 100644
+hard link of n
+
+"#]]);
+    let counts = sandbox.ok(["diff", &second, &first, "--numstat"]);
+    assert_eq!(counts, "0\t0\ta\n0\t1\tn\n0\t0\tx\n");
+}
+
+#[test]
 fn times_count_unless_they_are_ignored() {
     let sandbox = Sandbox::new();
     let touched = |sec: i64| {
@@ -442,4 +477,33 @@ fn mistakes_are_named() {
     sandbox.image("other", &[("x", "x")]);
     let error = sandbox.fails(2, ["diff", "web:1...other"]);
     assert!(error.starts_with("error: the two revisions have no common base\n"), "{error}");
+}
+
+#[test]
+fn a_container_is_compared_with_its_head_in_any_form() {
+    let sandbox = Sandbox::new();
+    sandbox.busybox("box:1");
+    let script = "mkdir -p d/e; echo one >d/e/f; echo \u{e4} >\u{e4}; printf x >\"$(printf 'a\\nb')\"; chmod 1777 d";
+    sandbox.ok(["run", "--name", "cc", "box:1", "sh", "-c", script]);
+    sandbox.rd(["diff", "cc"]).assert().success().stdout_eq("A \"/a/nb\"\nA /d\nA /d/e\nA /d/e/f\nA /\u{e4}\n");
+    sandbox.rd(["diff", "cc", "--name-status", "--", "/d"]).assert().success().stdout_eq("A\td\nA\td/e\nA\td/e/f\n");
+    sandbox.rd(["diff", "cc", "--", "d/e"]).assert().success().stdout_eq("C /d\nA /d/e\nA /d/e/f\n");
+    sandbox.rd(["diff", "cc", "-p", "--", "d/e/f"]).assert().success().stdout_eq(str![[r#"
+diff --git a/d/e/f b/d/e/f
+new file mode 100644
+index 0000000..[..]
+--- /dev/null
++++ b/d/e/f
+@@ -0,0 +1 @@
++one
+
+"#]]);
+    let id = sandbox.ok(["ps", "-a", "-q", "--no-trunc"]);
+    let id = id.trim();
+    assert_eq!(sandbox.ok(["diff", &id[..12]]), sandbox.ok(["diff", "cc"]));
+    assert_eq!(sandbox.ok(["log", "-1", "--format=%s", &id[..12]]), "create cc from box:1\n");
+    sandbox.rd(["diff", "cc", "--quiet"]).assert().code(1).stdout_eq("");
+    sandbox.ok(["commit", "cc"]);
+    sandbox.rd(["diff", "cc", "--quiet"]).assert().code(0);
+    sandbox.rd(["diff", "box:1..cc", "--name-only", "--", "d"]).assert().success().stdout_eq("d\nd/e\nd/e/f\n");
 }

@@ -61,3 +61,18 @@ fn a_step_of_a_history_is_an_image_itself() {
     assert_eq!(sandbox.ok([&["history", "web:1~3"], &format[..]].concat()), "ADD rootfs.tar / # buildkit|\n");
     assert_eq!(sandbox.fails(2, ["history", "web:2"]).lines().next(), Some("error: no such image: 'web:2'"));
 }
+
+#[test]
+fn a_file_with_several_names_counts_once_and_another_name_nothing() {
+    let sandbox = Sandbox::new();
+    let files = &[("a/x", "12345"), ("y", "1")];
+    let first = sandbox.commit(&Change { files, links: &[("a/x", "b"), ("a/x", "c")], ..Change::default() });
+    let linked = sandbox.commit(&Change {
+        parents: &[first],
+        links: &[("b", "d/e"), ("y", "z")],
+        files: &[("d/f", "22")],
+        ..Change::default()
+    });
+    let sizes = sandbox.ok(["history", "--format", "{{.Size}}", &linked.to_string()]);
+    assert_eq!(sizes, "2B\n6B\n");
+}

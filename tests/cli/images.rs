@@ -212,3 +212,13 @@ fn a_damaged_image_is_named_and_hides_no_other() {
     );
     assert!(stderr.starts_with(&start), "{stderr}");
 }
+
+#[test]
+fn a_second_listing_reads_no_objects() {
+    let sandbox = filled();
+    let before = sandbox.ok(["images", "--digests"]);
+    let packs = sandbox.store_dir().join("objects/pack");
+    std::fs::rename(&packs, sandbox.path().join("away")).unwrap();
+    std::fs::create_dir(&packs).unwrap();
+    assert_eq!(sandbox.ok(["images", "--digests"]), before);
+}

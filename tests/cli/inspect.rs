@@ -240,3 +240,12 @@ fn layers_are_those_of_the_image_and_of_what_was_imported() {
     let digest = String::from_utf8(sum.stdout).unwrap()[..64].to_owned();
     assert_eq!(sandbox.ok(["inspect", "-f", "{{.RootFS.Layers}}", "imported"]), format!("[sha256:{digest}]\n"));
 }
+
+#[test]
+fn terminal_controls_reach_pipes_but_no_table() {
+    let sandbox = Sandbox::new();
+    let config = r#"{"config":{"Labels":{"a":"\u001b[2Jred\u0007"}}}"#;
+    let id = sandbox.commit(&Change { config, message: "RUN \u{1b}[2J\u{7}x", ..Change::default() }).to_string();
+    assert_eq!(sandbox.ok(["inspect", "-f", "{{.Config.Labels.a}}", &id]), "\u{1b}[2Jred\u{7}\n");
+    assert!(sandbox.ok(["history", &id]).contains(r"RUN \u{1b}[2J\u{7}x"));
+}

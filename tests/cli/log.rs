@@ -251,7 +251,7 @@ fn mistakes_are_named() {
     let error = sandbox.fails(2, ["log"]);
     assert!(error.starts_with("error: no revision was given\nhint: `rd log IMAGE`"), "{error}");
     let error = sandbox.fails(2, ["log", "web:3:/etc/x"]);
-    assert!(error.contains("hint: `rd log REV -- /etc/x`"), "{error}");
+    assert!(error.contains("hint: give paths by themselves: `REV -- /etc/x`"), "{error}");
     let error = sandbox.fails(2, ["log", "--format=nonsense", "web:3"]);
     assert!(error.contains("nonsense"), "{error}");
     let error = sandbox.fails(2, ["log", "--grep=(", "web:3"]);

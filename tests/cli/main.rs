@@ -1,6 +1,7 @@
 //! The rd command as a user sees it: one module a command, each test with a store of its own.
 
 mod cat_file;
+mod commit;
 mod commit_tree;
 mod completion;
 mod container;
@@ -19,6 +20,7 @@ mod load;
 mod log;
 mod ls_tree;
 mod mktree;
+mod ordinary;
 mod rev_parse;
 mod rmi;
 mod sandbox;

@@ -193,6 +193,13 @@ impl Sandbox {
 /// A command that runs beside the test.
 pub struct Running(std::process::Child);
 
+impl Running {
+    /// Wait for its end; the exit status, -1 where a signal ended it.
+    pub fn wait(&mut self) -> i32 {
+        self.0.wait().unwrap().code().unwrap_or(-1)
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();

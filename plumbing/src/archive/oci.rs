@@ -142,7 +142,7 @@ fn image(blobs: &Blobs, bytes: Vec<u8>, descriptor: &Descriptor, names: Vec<Imag
 }
 
 fn digest_of(descriptor: &Descriptor) -> Result<Digest> {
-    Digest::from_str(&descriptor.digest().to_string())
+    Digest::from_str(descriptor.digest().as_ref())
 }
 
 fn blob_path(digest: &Digest) -> String {

@@ -11,6 +11,9 @@ use crate::{Error, Id, Result, Store};
 /// Files beyond this size in bytes are compared by id alone.
 pub const LIMIT: u64 = 16 << 20;
 
+/// So are files of more lines than this: each takes some memory of its own.
+const MOST_LINES: usize = 1 << 20;
+
 /// A NUL among so many first bytes makes a file binary; git's number.
 const PROBE: usize = 8000;
 
@@ -40,7 +43,8 @@ impl Contents {
             return Ok(Self::Binary);
         }
         reader.take(LIMIT).read_to_end(&mut bytes).map_err(failed())?;
-        Ok(Self::Text(bytes))
+        let lines = bytes.find_iter("\n").count();
+        Ok(if lines > MOST_LINES { Self::Binary } else { Self::Text(bytes) })
     }
 }
 
@@ -169,6 +173,23 @@ mod tests {
         assert_eq!(hunks(before, after, 1)[0].heading, Some(&b"main:"[..]));
         assert_eq!(hunks(before, after, 1)[0].before, (6, 2));
         assert_eq!(count(before, after), (1, 1));
+    }
+
+    #[test]
+    fn files_of_too_many_lines_or_bytes_are_not_read_as_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::create(dir.path().join("s")).unwrap();
+        let mut batch = store.batch();
+        let put = |batch: &mut crate::store::Batch<'_>, bytes: &[u8]| batch.contents().unwrap().put(bytes).unwrap();
+        let lines = put(&mut batch, &vec![b'\n'; MOST_LINES + 1]);
+        let long = put(&mut batch, &vec![b'a'; LIMIT as usize + 1]);
+        let text = put(&mut batch, &vec![b'a'; LIMIT as usize]);
+        batch.finish_lazily().unwrap();
+        assert_eq!(Contents::read(&store, &lines).unwrap(), Contents::Binary);
+        assert_eq!(Contents::read(&store, &long).unwrap(), Contents::Binary);
+        assert!(
+            matches!(Contents::read(&store, &text).unwrap(), Contents::Text(bytes) if bytes.len() == LIMIT as usize)
+        );
     }
 
     #[test]

@@ -127,24 +127,27 @@ fn parse_time(text: &[u8]) -> Option<Time> {
     Some(Time { sec: sec.to_str().ok()?.parse().ok()?, nsec })
 }
 
-/// A line taken apart: the name and its keywords.
+/// A line taken apart once, since a large folder has thousands: the name and its keywords.
 struct Line<'a> {
     name: BString,
     text: &'a BStr,
+    words: Vec<(&'a [u8], &'a [u8])>,
 }
 
 impl<'a> Line<'a> {
     fn parse(text: &'a BStr) -> Result<Self> {
-        let first = text.split_str(" ").next().unwrap_or_default();
-        Ok(Self { name: unescape(first)?, text })
-    }
-
-    fn words(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        self.text.split_str(" ").skip(1).filter_map(|word| word.split_once_str("="))
+        let mut parts = text.split(|byte| *byte == b' ');
+        let name = unescape(parts.next().unwrap_or_default())?;
+        let mut words = Vec::with_capacity(6);
+        words.extend(parts.filter_map(|word| {
+            let at = word.iter().position(|byte| *byte == b'=')?;
+            Some((&word[..at], &word[at + 1..]))
+        }));
+        Ok(Self { name, text, words })
     }
 
     fn find(&self, key: &str) -> Option<&'a [u8]> {
-        self.words().find(|(k, _)| *k == key.as_bytes()).map(|(_, value)| value)
+        self.words.iter().find(|(k, _)| *k == key.as_bytes()).map(|(_, value)| *value)
     }
 
     fn word(&self, key: &str) -> Result<&'a str> {
@@ -165,7 +168,7 @@ impl<'a> Line<'a> {
         let mode = u32::from_str_radix(self.word("mode")?, 8).ok().filter(|mode| *mode <= 0o7777);
         let mode = mode.ok_or_else(|| bad(self.text, "its mode is impossible"))?;
         let mut xattrs = BTreeMap::new();
-        for (key, value) in self.words() {
+        for (key, value) in &self.words {
             if let Some(name) = key.strip_prefix(b"xattr.") {
                 let value = BASE64.decode(value).map_err(|_| bad(self.text, "an xattr is no base64"))?;
                 xattrs.insert(unescape(name)?, BString::from(value));
@@ -214,6 +217,9 @@ pub(super) fn escape(text: &BStr, out: &mut Vec<u8>) {
 }
 
 pub(super) fn unescape(text: &[u8]) -> Result<BString> {
+    if !text.contains(&b'\\') {
+        return Ok(text.into());
+    }
     let mut out = BString::default();
     let mut rest = text;
     while let [first, tail @ ..] = rest {

@@ -271,7 +271,7 @@ impl ContentWriter<'_> {
 
     /// Add `length` zeros, which take no room on disk.
     pub fn hole(&mut self, length: u64) -> Result<()> {
-        const ZEROS: [u8; HOLE] = [0; HOLE];
+        static ZEROS: [u8; HOLE] = [0; HOLE];
         if length > self.missing() {
             return Err(self.failed("write more than announced to", ErrorKind::InvalidInput.into()));
         }

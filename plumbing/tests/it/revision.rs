@@ -114,7 +114,7 @@ fn what_is_not_there_is_said_by_its_name() {
         ("No Name", "no such revision: 'No Name'"),
         ("", "no such revision: ''"),
         ("box~9", "no such revision: 'box~9'"),
-        ("box@{7}", "invalid revision 'refs/containers/box@{7}': its reflog has only 1 entries"),
+        ("box@{7}", "invalid reflog entry 'refs/containers/box@{7}': its reflog has only 1 entries"),
         ("debian:/nope", "no such path: '/nope' in 'debian'"),
         ("debian:rootfs/nope", "no such path: 'rootfs/nope' in 'debian'"),
         ("debian^{", "no such revision: 'debian^{'"),

@@ -9,7 +9,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::rc::Rc;
 use std::{fs, io};
 
-use libcontainer::oci_spec::runtime::Spec;
+use libcontainer::capabilities::drop_privileges;
+use libcontainer::oci_spec::runtime::{LinuxCapabilities, Spec};
+use libcontainer::syscall::syscall::create_syscall;
 use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
@@ -22,18 +24,41 @@ use crate::sys;
 pub(super) struct Starter {
     report: Rc<OwnedFd>,
     lock: Rc<RefCell<Option<Lock>>>,
+    confinement: Rc<Confinement>,
+}
+
+/// What a container's process loses just before its command starts.
+#[derive(Debug)]
+pub(super) struct Confinement {
+    /// Which system calls it may make; all if there is no program.
+    pub filter: Option<Vec<u64>>,
+    /// Which capabilities it keeps.
+    pub capabilities: LinuxCapabilities,
+}
+
+impl Confinement {
+    /// The filter first: to load it without `no_new_privs` takes a capability.
+    fn apply(&self) -> io::Result<()> {
+        if let Some(filter) = &self.filter {
+            sys::load_call_filter(filter)?;
+        }
+        drop_privileges(&self.capabilities, &*create_syscall()).map_err(io::Error::other)
+    }
 }
 
 impl Starter {
     /// Reports to `report`; `lock` is the container's lock, which the monitor keeps and the container's process drops.
-    pub fn new(report: OwnedFd, lock: Rc<RefCell<Option<Lock>>>) -> Self {
-        Starter { report: Rc::new(report), lock }
+    pub fn new(report: OwnedFd, lock: Rc<RefCell<Option<Lock>>>, confinement: Confinement) -> Self {
+        Starter { report: Rc::new(report), lock, confinement: Rc::new(confinement) }
     }
 
     fn fail(&self, spec: &Spec, why: &str, missing: bool) {
         let command = arguments(spec).first().cloned().unwrap_or_default();
-        let failure = Failure::Command { command, why: why.to_owned(), missing };
-        let bytes = serde_json::to_vec(&failure).expect("because a failure holds nothing that JSON lacks");
+        self.report(&Failure::Command { command, why: why.to_owned(), missing });
+    }
+
+    fn report(&self, failure: &Failure) {
+        let bytes = serde_json::to_vec(failure).expect("because a failure holds nothing that JSON lacks");
         let _ = rustix::io::write(&*self.report, &bytes);
     }
 }
@@ -43,6 +68,11 @@ impl Executor for Starter {
     fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
         // Whoever waits for the lock waits for the monitor, not for this process.
         drop(self.lock.take());
+        if let Err(error) = self.confinement.apply() {
+            let chain = vec!["can't confine the container".to_owned(), error.to_string()];
+            self.report(&Failure::Other { chain });
+            return Err(ExecutorValidationError::ArgValidationError(error.to_string()));
+        }
         // With the monitor, the container ends. It survives execve, unless the command is setuid: reconcile handles that.
         let _ = set_parent_process_death_signal(Some(Signal::KILL));
         find(spec).map(drop).map_err(|(why, missing)| {

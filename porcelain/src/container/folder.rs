@@ -1,6 +1,7 @@
 //! Where a container's files are, and the lock that says who may change them.
 
 use std::fs::{self, DirBuilder, File};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,9 @@ use rustix::fs::{FlockOperation, flock};
 use super::config::{Config, Id};
 use super::state::{State, replace};
 use crate::{Error, IoResultExt, Result};
+
+/// The folder below `STORE/containers` on which monitors mount what is theirs.
+pub(super) const MOUNT_POINT: &str = "mnt";
 
 /// The folder of one container, `STORE/containers/<id>`.
 ///
@@ -41,29 +45,35 @@ impl Folder {
         self.path.join("work")
     }
 
-    /// The mount point of the root; outside the monitor's mount namespace it is an empty folder.
+    /// Where the root is mounted, in the monitor's mount namespace.
     pub fn rootfs(&self) -> PathBuf {
-        self.path.join("rootfs")
+        self.runtime().join("rootfs")
+    }
+
+    /// What there is only while the container is alive: memory that the monitor mounts in its own mount namespace, with
+    /// libcontainer's state in it. Since each monitor has its own, one empty folder serves all containers.
+    pub fn runtime(&self) -> PathBuf {
+        self.path.with_file_name(MOUNT_POINT)
     }
 
     /// The OCI bundle, whose `config.json` is the runtime's.
     pub fn bundle(&self) -> PathBuf {
-        self.path.join("bundle")
-    }
-
-    /// Libcontainer's own state, there only while the container is alive.
-    pub fn runtime(&self) -> PathBuf {
-        self.path.join("runtime")
+        self.runtime().join("bundle")
     }
 
     /// What the container sees as `/etc/<name>`: `hosts`, `hostname` or `resolv.conf`.
     pub fn etc(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+        self.runtime().join(name)
     }
 
-    /// The state file.
-    pub fn state_file(&self) -> PathBuf {
+    /// The state when the container isn't running.
+    pub(super) fn state_file(&self) -> PathBuf {
         self.path.join("state.json")
+    }
+
+    /// The state while it is running: a file of its own, since to replace one makes the file system write it out.
+    pub(super) fn running_file(&self) -> PathBuf {
+        self.path.join("running.json")
     }
 
     /// The mount points that rd made in the upper folder, as a JSON list of absolute paths in the container.
@@ -87,9 +97,7 @@ impl Folder {
         builder.mode(0o700);
         builder.create(&self.path).on("create", &self.path)?;
         let lock = self.try_lock()?.ok_or_else(|| Error::io("lock", self.path(), rustix::io::Errno::AGAIN))?;
-        for inner in [self.work(), self.rootfs(), self.bundle(), self.runtime()] {
-            builder.create(&inner).on("create", &inner)?;
-        }
+        builder.create(self.work()).on("create", self.work())?;
         Ok(lock)
     }
 
@@ -111,7 +119,10 @@ impl Folder {
 
     /// Reads the container's state.
     pub fn state(&self) -> Result<State> {
-        State::read(&self.state_file())
+        match State::read(&self.running_file()) {
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => State::read(&self.state_file()),
+            state => state,
+        }
     }
 
     /// Takes the lock if it is free.
@@ -158,27 +169,25 @@ impl AsFd for Lock {
     }
 }
 
-/// Removes a folder and everything below it, however deep; a folder that isn't there is fine.
+/// Removes a folder and everything below it, however deep; what isn't there any more, since another process is at it
+/// too, is fine.
 ///
 /// The depth is a container's to choose, so nothing here recurses, and what lies too deep for a path is moved up first.
 pub(super) fn remove_folder(path: &Path) -> Result<()> {
     const LONG: usize = 2048;
-    if !path.try_exists().on("look up", path)? {
-        return Ok(());
-    }
     let mut moved = 0u64;
     let mut pending = vec![path.to_owned()];
     while let Some(folder) = pending.last().cloned() {
         let subfolders = remove_files(&folder)?;
         if subfolders.is_empty() {
-            fs::remove_dir(&folder).on("remove", &folder)?;
+            gone(fs::remove_dir(&folder)).on("remove", &folder)?;
             pending.pop();
         }
         for mut subfolder in subfolders {
             if subfolder.as_os_str().len() > LONG {
                 moved += 1;
                 let to = path.join(format!("remove-{moved}"));
-                fs::rename(&subfolder, &to).on("move", &subfolder)?;
+                gone(fs::rename(&subfolder, &to)).on("move", &subfolder)?;
                 subfolder = to;
             }
             pending.push(subfolder);
@@ -190,16 +199,28 @@ pub(super) fn remove_folder(path: &Path) -> Result<()> {
 /// Removes what is no folder from `folder`, and the folders that are empty; returns the other folders in it.
 fn remove_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut subfolders = Vec::new();
-    for entry in fs::read_dir(folder).on("read", folder)? {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(subfolders),
+        entries => entries.on("read", folder)?,
+    };
+    for entry in entries {
         let entry = entry.on("read", folder)?;
         let path = entry.path();
         if !entry.file_type().on("look up", &path)?.is_dir() {
-            fs::remove_file(&path).on("remove", &path)?;
-        } else if fs::remove_dir(&path).is_err() {
+            gone(fs::remove_file(&path)).on("remove", &path)?;
+        } else if fs::remove_dir(&path).is_err_and(|error| error.kind() != ErrorKind::NotFound) {
             subfolders.push(path);
         }
     }
     Ok(subfolders)
+}
+
+/// To remove what is gone is no error.
+pub(super) fn gone(result: std::io::Result<()>) -> std::io::Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod describe;
 mod devices;
 mod etc;
 mod exec;
+mod filter;
 mod folder;
 mod freeze;
 pub mod history;
@@ -53,7 +54,8 @@ use crate::{Error, IoResultExt, Result};
 /// The containers of a store, `STORE/containers`.
 ///
 /// `names/NAME` is a symbolic link to a container's id: a container exists while it has one. `running/ID` marks the
-/// containers with which something is going on, so that [`Containers::reconcile`] looks at no other.
+/// containers with which something is going on, so that [`Containers::reconcile`] looks at no other. `trash/ID` is what
+/// is left of a container that was removed, and `mnt` is where each monitor mounts, in its own namespace.
 #[derive(Debug, Clone)]
 pub struct Containers {
     path: PathBuf,
@@ -85,7 +87,9 @@ impl Containers {
     /// Opens the containers of a store, whose folder exists; their own folders are made if they are missing.
     pub fn open(store: &Path) -> Result<Self> {
         let containers = Containers { path: store.join("containers") };
-        for folder in [containers.path.clone(), containers.names(), containers.running()] {
+        let mount_point = containers.path.join(folder::MOUNT_POINT);
+        let inner = [containers.names(), containers.running(), containers.trash(), mount_point];
+        for folder in std::iter::once(containers.path.clone()).chain(inner) {
             match fs::create_dir(&folder) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error).on("create", folder),
                 _ => {}
@@ -100,6 +104,10 @@ impl Containers {
 
     fn running(&self) -> PathBuf {
         self.path.join("running")
+    }
+
+    fn trash(&self) -> PathBuf {
+        self.path.join("trash")
     }
 
     fn marker(&self, id: &Id) -> PathBuf {
@@ -249,7 +257,10 @@ impl Containers {
     pub fn remove(&self, container: &Container, force: bool) -> Result<()> {
         let lock = match container.folder.try_lock() {
             Ok(Some(lock)) => lock,
-            Ok(None) if force => self.kill_and_lock(container)?,
+            Ok(None) if force => match self.kill_and_lock(container)? {
+                Some(lock) => lock,
+                None => return Ok(()),
+            },
             Ok(None) => {
                 return Err(in_use(
                     container,
@@ -261,24 +272,43 @@ impl Containers {
             }
             Err(error) => return Err(error),
         };
-        self.still_exists(container)?;
-        self.remove_locked(container, &lock)
+        match self.still_exists(container) {
+            // Killed, it has removed itself.
+            Err(_) if force && container.config.auto_remove => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => self.remove_locked(container, &lock),
+        }
     }
 
-    fn kill_and_lock(&self, container: &Container) -> Result<Lock> {
+    /// Kills a container and waits until its monitor is done with it; `None` where that has removed it (`--rm`).
+    fn kill_and_lock(&self, container: &Container) -> Result<Option<Lock>> {
         cgroup::Cgroup::of(&container.config.id)?.kill()?;
-        let lock = container.folder.wait_lock();
-        // With --rm the monitor has removed the container meanwhile, lock file and all.
-        lock.map_err(|_| Error::NotFound { what: "container", name: container.config.name.clone() })
+        match container.folder.wait_lock() {
+            Ok(lock) => Ok(Some(lock)),
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Removes a container whose lock the caller holds, and its ref. Killed half-way, [`Containers::reconcile`] goes on with it.
-    pub(crate) fn remove_locked(&self, container: &Container, _lock: &Lock) -> Result<()> {
+    pub(crate) fn remove_locked(&self, container: &Container, lock: &Lock) -> Result<()> {
+        self.detach(container, lock)?;
+        self.empty_trash(&container.config.id)
+    }
+
+    /// Takes a container away from everybody's sight: its ref and its name go, and its folder to the trash.
+    fn detach(&self, container: &Container, _lock: &Lock) -> Result<()> {
         self.mark(&container.config.id)?;
         self.forget_ref(&container.config)?;
         remove_file(&self.names().join(&container.config.name))?;
-        folder::remove_folder(container.folder.path())?;
-        self.unmark(&container.config.id)
+        let to = self.trash().join(container.config.id.as_str());
+        fs::rename(container.folder.path(), &to).on("move", container.folder.path())
+    }
+
+    /// Removes what is left of a detached container. Two may do so at once.
+    fn empty_trash(&self, id: &Id) -> Result<()> {
+        folder::remove_folder(&self.trash().join(id.as_str()))?;
+        self.unmark(id)
     }
 
     /// With `--rm` there is a ref only if somebody committed the container, and then a moment ago: it isn't packed.
@@ -297,8 +327,5 @@ fn in_use(container: &Container, why: &str) -> Error {
 
 /// Removes a file that may already be gone.
 fn remove_file(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).on("remove", path),
-        _ => Ok(()),
-    }
+    folder::gone(fs::remove_file(path)).on("remove", path)
 }

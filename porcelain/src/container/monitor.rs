@@ -9,6 +9,7 @@ use std::fs;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::rc::Rc;
 
 use libcontainer::container::Container as Runtime;
@@ -17,18 +18,18 @@ use libcontainer::syscall::syscall::SyscallType;
 use nix::sched::{CloneFlags, unshare};
 use oci_spec::runtime::Spec;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 
 use super::cgroup::Cgroup;
 use super::config::{Config, Network};
-use super::exec::Starter;
-use super::folder::{Folder, Lock, remove_folder};
+use super::exec::{Confinement, Starter};
+use super::folder::{Folder, Lock};
 use super::host::{self, Host};
 use super::process::Process;
 use super::protocol::{Channel, Failure, Orders, ToFront, ToMonitor};
 use super::state::State;
-use super::{Container, Containers, etc, prepare, spec, terminal, user};
+use super::{Container, Containers, etc, filter, prepare, spec, terminal, user};
 use crate::rootfs::{self, Root, StrategyCache};
 use crate::{Error, IoResultExt, Result, sys};
 
@@ -90,20 +91,27 @@ impl Monitor {
 
     /// Starts the container and waits for its end: the exit status as a shell counts.
     fn supervise(&mut self, streams: Vec<OwnedFd>) -> Result<i32> {
-        let notes = self.prepare()?;
-        let (running, state) = self.start(streams)?;
+        let (notes, confinement) = self.prepare()?;
+        let (running, state) = self.start(streams, confinement)?;
         self.state = state;
         self.tell(&ToFront::Started { notes }, running.terminal.as_ref().map(AsFd::as_fd));
         self.wait(running)
     }
 
     /// Namespaces, root, specification: everything before libcontainer. Returns notes on what the host made different.
-    fn prepare(&mut self) -> Result<Vec<String>> {
+    fn prepare(&mut self) -> Result<(Vec<String>, Confinement)> {
         enter_namespaces(self.config().network)?;
         let folder = self.folder();
         let host = Host::read()?;
+        mount_memory(&folder.runtime())?;
+        fs::create_dir(folder.rootfs()).on("create", folder.rootfs())?;
         etc::write(self.config(), folder, &spec::hostname(self.config(), &host))?;
-        let root = Root { lower: self.orders.lower.clone(), upper: folder.upper(), work: folder.work() };
+        let root = Root {
+            lower: self.orders.lower.clone(),
+            upper: folder.upper(),
+            work: folder.work(),
+            volatile: self.config().auto_remove,
+        };
         let strategy = rootfs::mount(&root, &folder.rootfs(), &StrategyCache::new(&self.orders.strategy_cache))?;
         let image = &self.orders.image;
         let user = user::resolve(&folder.rootfs(), spec::user(self.config(), image))?;
@@ -111,18 +119,20 @@ impl Monitor {
         let inputs = spec::Inputs { config: self.config(), image, user: &user, host: &host, devices: &devices, folder };
         let (mut spec, mut notes) = spec::build(inputs)?;
         prepare::root(folder, &mut spec)?;
+        let caches = self.orders.strategy_cache.parent().unwrap_or(Path::new("/"));
+        let confinement = confinement(&mut spec, caches)?;
         write_bundle(folder, &spec)?;
         Cgroup::create(&self.config().id, !self.config().privileged)?;
         notes.push(format!("the root is mounted by strategy '{}'", strategy.name()));
-        Ok(notes)
+        Ok((notes, confinement))
     }
 
     /// Creates and starts the container; returns when its command has been executed, with the state that says so.
-    fn start(&self, streams: Vec<OwnedFd>) -> Result<(Running, State)> {
+    fn start(&self, streams: Vec<OwnedFd>, confinement: Confinement) -> Result<(Running, State)> {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).on("create", "a pipe")?;
         let mut report = fs::File::from(read);
         let console = self.console()?;
-        let starter = Starter::new(write, Rc::clone(&self.lock));
+        let starter = Starter::new(write, Rc::clone(&self.lock), confinement);
         let created = self.create(starter, streams, console.is_some());
         let mut runtime = match created {
             Ok(runtime) => runtime,
@@ -139,7 +149,7 @@ impl Monitor {
         let state =
             self.state.started(process.ok_or_else(|| Error::runtime("the container's first process ended early", []))?);
         // Before the command can do anything that others see: it is never running and said not to be.
-        state.write(&self.folder().state_file())?;
+        state.write(&self.folder().running_file())?;
         runtime.start().map_err(|error| runtime_error("can't start the container", &error))?;
         match reported(&mut report) {
             Some(error) => Err(error),
@@ -158,7 +168,7 @@ impl Monitor {
             .with_root_path(folder.runtime())?
             .with_executor(starter);
         if console {
-            builder = builder.with_console_socket(Some(folder.path().join(CONSOLE)));
+            builder = builder.with_console_socket(Some(folder.runtime().join(CONSOLE)));
         } else if let Ok([stdin, stdout, stderr]) = <[OwnedFd; 3]>::try_from(streams) {
             builder = builder.with_stdin(stdin).with_stdout(stdout).with_stderr(stderr);
         }
@@ -170,11 +180,9 @@ impl Monitor {
         if !self.config().tty {
             return Ok(None);
         }
-        let path = self.folder().path().join(CONSOLE);
-        super::remove_file(&path)?;
         // A socket's name is short, whatever the path of the store.
-        std::env::set_current_dir(self.folder().path()).on("enter", self.folder().path())?;
-        let listener = UnixListener::bind(CONSOLE).on("bind", &path)?;
+        std::env::set_current_dir(self.folder().runtime()).on("enter", self.folder().runtime())?;
+        let listener = UnixListener::bind(CONSOLE).on("bind", CONSOLE)?;
         std::env::set_current_dir("/").on("enter", "/")?;
         Ok(Some(listener))
     }
@@ -252,7 +260,8 @@ impl Monitor {
             Ok(()) => self.tell(&message, None),
             Err(ref error) => self.tell(&ToFront::Failed(Failure::from(error)), None),
         }
-        Ok(())
+        // Nobody waits for the disk.
+        if self.config().auto_remove { self.containers.empty_trash(&self.config().id) } else { Ok(()) }
     }
 
     fn clear(&self) -> Result<()> {
@@ -260,9 +269,9 @@ impl Monitor {
         cgroup.kill()?;
         while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
         cgroup.remove()?;
-        remove_folder(&self.folder().runtime().join(self.config().id.as_str()))?;
-        super::remove_file(&self.folder().path().join(CONSOLE))?;
-        while unmount(self.folder().rootfs(), UnmountFlags::DETACH).is_ok() {}
+        for mounted in [self.folder().rootfs(), self.folder().runtime()] {
+            while unmount(&mounted, UnmountFlags::DETACH).is_ok() {}
+        }
         Ok(())
     }
 
@@ -270,9 +279,10 @@ impl Monitor {
         if self.config().auto_remove {
             let lock = self.lock.borrow();
             let lock = lock.as_ref().expect("because the lock is dropped only after the end was recorded");
-            return self.containers.remove_locked(&self.container, lock);
+            return self.containers.detach(&self.container, lock);
         }
         self.state.write(&self.folder().state_file())?;
+        super::remove_file(&self.folder().running_file())?;
         self.containers.unmark(&self.config().id)
     }
 }
@@ -298,7 +308,28 @@ fn enter_namespaces(network: Network) -> Result<()> {
     Ok(())
 }
 
+/// Puts memory in place of a folder, in this mount namespace.
+fn mount_memory(folder: &Path) -> Result<()> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("rd", folder, "tmpfs", flags, c"mode=0700,size=64m").on("mount memory on", folder)
+}
+
+/// Takes out of the specification what [`Starter`] does better than libcontainer, which would compile the filter anew at
+/// each start.
+fn confinement(spec: &mut Spec, caches: &Path) -> Result<Confinement> {
+    let mut linux = spec.linux().clone().unwrap_or_default();
+    let filter = linux.seccomp().as_ref().map(|profile| filter::program(profile, caches)).transpose()?;
+    linux.set_seccomp(None);
+    spec.set_linux(Some(linux));
+    let mut process = spec.process().clone().unwrap_or_default();
+    let capabilities = process.capabilities().clone().unwrap_or_default();
+    process.set_capabilities(None);
+    spec.set_process(Some(process));
+    Ok(Confinement { filter, capabilities })
+}
+
 fn write_bundle(folder: &Folder, spec: &Spec) -> Result<()> {
+    fs::create_dir(folder.bundle()).on("create", folder.bundle())?;
     let file = folder.bundle().join("config.json");
     let bytes = serde_json::to_vec(spec).map_err(|error| Error::invalid("specification", "config.json", error))?;
     fs::write(&file, bytes).on("write", file)

@@ -6,7 +6,8 @@ use super::cgroup::Cgroup;
 use super::config::Id;
 use super::folder::remove_folder;
 use super::freeze::thaw_abandoned;
-use super::{Container, Containers};
+use super::state::State;
+use super::{Container, Containers, remove_file};
 use crate::{IoResultExt, Result};
 
 /// The exit status of a container that was killed.
@@ -33,7 +34,7 @@ impl Containers {
     pub(super) fn clear(&self, id: &Id) -> Result<bool> {
         let folder = self.folder(id);
         if !folder.path().is_dir() {
-            self.unmark(id)?;
+            self.empty_trash(id)?;
             return Ok(false);
         }
         let Some(lock) = folder.try_lock()? else {
@@ -66,11 +67,15 @@ impl Containers {
 
     fn mark_ended(&self, container: &Container) -> Result<()> {
         let folder = &container.folder;
-        remove_folder(&folder.runtime().join(container.config.id.as_str()))?;
-        let state = folder.state()?;
-        let error = "its monitor was killed, or the machine stopped";
-        let ended = if state.status.is_alive() { state.ended(KILLED, error) } else { state.not_started(KILLED, error) };
-        ended.write(&folder.state_file())
+        let (before, state) = (State::read(&folder.state_file())?, folder.state()?);
+        // The monitor may have come as far as to record the end itself.
+        if before.finished_at.is_none() || before.finished_at < state.started_at || !state.status.is_alive() {
+            let error = "its monitor was killed, or the machine stopped";
+            let ended =
+                if state.status.is_alive() { state.ended(KILLED, error) } else { state.not_started(KILLED, error) };
+            ended.write(&folder.state_file())?;
+        }
+        remove_file(&folder.running_file())
     }
 
     /// Kills what is left of a container: everything in its cgroups, and its first process should that be elsewhere.

@@ -42,6 +42,8 @@ pub struct Root {
     pub upper: PathBuf,
     /// Overlayfs's work folder: empty, on the same file system as `upper`.
     pub work: PathBuf,
+    /// True where nothing has to survive a crash of the machine: overlayfs then never waits for the disk.
+    pub volatile: bool,
 }
 
 /// Mounts `root` at `target` in the current mount namespace and says how it was done.

@@ -120,6 +120,9 @@ impl<'a> Context<'a> {
         let (upper, work) = (open_path(&root.upper)?, open_path(&root.work)?);
         self.string("upperdir", &fd_path(&upper))?;
         self.string("workdir", &fd_path(&work))?;
+        if root.volatile {
+            self.flag("volatile")?;
+        }
         PLAIN_UPPER.iter().try_for_each(|(name, value)| self.string(name, value))
     }
 

@@ -80,7 +80,6 @@ impl Store {
         assert!(!Path::new("/sys/fs/cgroup/rd").join(id.as_str()).exists());
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
         assert!(!mounts.contains(self.path().to_str().unwrap()), "{mounts}");
-        assert!(!self.path().join("containers/running").join(id.as_str()).exists());
         // The monitor ends a moment after it has told its front.
         eventually("no process of the container is left", || {
             let mut processes = fs::read_dir("/proc").unwrap().flatten();
@@ -91,6 +90,9 @@ impl Store {
             };
             (!processes.any(|process| of_container(&process))).then_some(())
         });
+        for folder in ["running", "trash"] {
+            assert!(!self.path().join("containers").join(folder).join(id.as_str()).exists());
+        }
     }
 
     /// Runs `command` in a shell in a new container and returns its standard output; anything else is a failure.

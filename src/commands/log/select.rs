@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
-use plumbing::bstr::ByteSlice;
 use plumbing::diff::Options;
 use plumbing::history::{Header, Walk, listed_parents, touches};
-use plumbing::revision::{self, Lookup, Prefer, Range, Revision};
+use plumbing::revision::{self, Range, Revision};
 use plumbing::{Id, Store};
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::report::Failure;
+use crate::revisions;
 
 /// Which commits to show; the flags are git's.
 #[derive(Debug, Default, clap::Args)]
@@ -167,7 +167,7 @@ impl<'a> Selection<'a> {
         }
         let author = || [commit.author.name.as_slice(), b" <", commit.author.email.as_slice(), b">"].concat();
         if self.author.as_ref().is_some_and(|regex| !regex.is_match(&author()))
-            || self.grep.as_ref().is_some_and(|regex| !regex.is_match(commit.message.as_bytes()))
+            || self.grep.as_ref().is_some_and(|regex| !regex.is_match(&commit.message))
         {
             return Ok(false);
         }
@@ -176,9 +176,8 @@ impl<'a> Selection<'a> {
 }
 
 fn add(store: &Store, spelling: &[u8], walk: &mut Walk) -> Result<(), Failure> {
-    let lookup = Lookup { prefer: Prefer::Containers, aliases: None };
-    let commit = |revision: &Revision| peel(store, revision, spelling);
-    match revision::range_with(store, spelling, lookup)? {
+    let commit = |revision: &Revision| revisions::peel(store, revision);
+    match revisions::range(store, spelling)? {
         Range::Single(revision) => walk.tips.push(commit(&revision)?),
         Range::Exclude(revision) => walk.hidden.push(commit(&revision)?),
         Range::Between { from, to } => {
@@ -200,15 +199,6 @@ fn add(store: &Store, spelling: &[u8], walk: &mut Walk) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn peel(store: &Store, revision: &Revision, spelling: &[u8]) -> Result<Id, Failure> {
-    let hint = |path: &plumbing::bstr::BStr| format!("`rd log REV -- /{path}` shows the commits that changed a path");
-    if let Some(path) = &revision.path {
-        let shown = spelling.as_bstr();
-        return Err(Failure::new(format!("'{shown}' is a path, not a commit")).hint(hint(path.as_ref())));
-    }
-    Ok(revision::resolve_commit(store, revision.id.to_hex().to_string())?)
 }
 
 /// What all refs point at, as far as that is a commit.

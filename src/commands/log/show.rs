@@ -21,28 +21,29 @@ pub struct Shower<'a> {
     store: &'a Store,
     commits: Style,
     changes: &'a changes::Style,
-    options: Options,
+    /// What changes are looked for.
+    pub options: Options,
     /// Show what a merge changed in its first parent.
     pub merges: bool,
     shown: bool,
 }
 
 impl<'a> Shower<'a> {
+    /// `json`: commits are to be shown by [`json`](Self::json).
     pub fn new(
         store: &'a Store,
         screen: &Screen,
         flags: &CommitStyle,
         changes: &'a changes::Style,
-        options: Options,
+        json: bool,
     ) -> Result<Self, Failure> {
         let oneline = flags.oneline && flags.format.is_none();
         let format = flags.format.clone().unwrap_or(if oneline { Format::Oneline } else { Format::Medium });
         let decorate = !flags.no_decorate && (flags.decorate || screen.is_terminal());
-        // Whether JSON wants the names isn't known here; reading them costs little.
-        let names = Names::read(store)?;
+        let names = if decorate || json || format.wants_names() { Names::read(store)? } else { Names::default() };
         let short_ids = flags.abbrev_commit || oneline;
         let commits = Style { format, date: flags.date, short_ids, decorate, names };
-        Ok(Self { store, commits, changes, options, merges: false, shown: false })
+        Ok(Self { store, commits, changes, options: changes.options(None), merges: false, shown: false })
     }
 
     /// Print the next commit.

@@ -25,15 +25,16 @@ pub(super) fn print(printer: &mut Printer<'_>, difference: &Difference, context:
     for change in &difference.config {
         config(printer, change)?;
     }
-    for change in &difference.files {
+    let all = &difference.files;
+    for change in all {
         if change.kind() == ChangeKind::TypeChanged {
             let path = || change.path.clone();
             let gone = Change { path: path(), before: change.before.clone(), after: None, aspects: Vec::new() };
             let come = Change { path: path(), before: None, after: change.after.clone(), aspects: Vec::new() };
-            file(printer, &gone, context)?;
-            file(printer, &come, context)?;
+            file(printer, &gone, all, context)?;
+            file(printer, &come, all, context)?;
         } else {
-            file(printer, change, context)?;
+            file(printer, change, all, context)?;
         }
     }
     Ok(())
@@ -53,16 +54,16 @@ fn config(printer: &mut Printer<'_>, change: &ConfigChange) -> Result<(), Failur
     Ok(())
 }
 
-fn file(printer: &mut Printer<'_>, change: &Change, context: u32) -> Result<(), Failure> {
+fn file(printer: &mut Printer<'_>, change: &Change, all: &[Change], context: u32) -> Result<(), Failure> {
     let old = name(b"a/", change);
     let new = name(b"b/", change);
-    let tool = if git_knows(change) { "git" } else { "rd" };
+    let tool = if git_knows(change, all) { "git" } else { "rd" };
     let mut header = format!("diff --{tool} {} {}\n", c_style(old.as_bstr()), c_style(new.as_bstr()));
     for line in words::header_lines(change) {
         header += &line;
         header.push('\n');
     }
-    if has_contents(change) {
+    if has_contents(change, all) {
         return with_contents(printer, change, header, [old, new], context);
     }
     paint_lines(printer, Part::Meta, header.as_bytes())
@@ -189,9 +190,11 @@ fn content_id(entry: &Entry) -> Option<Id> {
 }
 
 /// Whether the change has lines to show. A further name of a file shows them only under the first name.
-pub(super) fn has_contents(change: &Change) -> bool {
+pub(super) fn has_contents(change: &Change, all: &[Change]) -> bool {
     match change.kind() {
-        ChangeKind::Added | ChangeKind::Deleted => content_id(change.entry()).is_some() && !is_further_name(change),
+        ChangeKind::Added | ChangeKind::Deleted => {
+            content_id(change.entry()).is_some() && !is_further_name(change, all)
+        }
         ChangeKind::Modified => change.aspects.iter().any(|aspect| matches!(aspect, Aspect::Content | Aspect::Target)),
         ChangeKind::TypeChanged => {
             [&change.before, &change.after].into_iter().flatten().any(|e| content_id(e).is_some())
@@ -199,16 +202,20 @@ pub(super) fn has_contents(change: &Change) -> bool {
     }
 }
 
-/// Whether the file has other names that come first.
-pub(super) fn is_further_name(change: &Change) -> bool {
-    let links = change.entry().links.as_ref();
-    links.is_some_and(|names| names.first().is_some_and(|first| *first != change.path))
+/// Whether the file that came or went has a name that stays, or one that is shown before; `all` are sorted.
+pub(super) fn is_further_name(change: &Change, all: &[Change]) -> bool {
+    let is_alike = |name: &BString| {
+        let other = all.binary_search_by(|other| other.path.cmp(name)).ok().map(|at| &all[at]);
+        other.is_some_and(|other| other.before.is_some() == change.before.is_some() && other.kind() == change.kind())
+    };
+    let names = change.entry().links.iter().flat_map(|names| names.iter());
+    names.filter(|name| **name != change.path).any(|name| *name < change.path || !is_alike(name))
 }
 
 /// Whether git can apply the change.
-fn git_knows(change: &Change) -> bool {
+fn git_knows(change: &Change, all: &[Change]) -> bool {
     let executable = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.attrs.mode & 0o100);
-    has_contents(change)
+    has_contents(change, all)
         || (change.kind() == ChangeKind::Modified
             && matches!(change.entry().what, What::Leaf(Kind::File { .. }))
             && executable(&change.before) != executable(&change.after))

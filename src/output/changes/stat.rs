@@ -39,8 +39,8 @@ pub(super) fn print(printer: &mut Printer<'_>, difference: &Difference, style: &
     for change in &difference.files {
         rows.push(Row {
             path: shown(change.path.as_bstr()).to_owned(),
-            count: count(printer, change)?,
-            words: note(change),
+            count: count(printer, change, &difference.files)?,
+            words: note(change, &difference.files),
         });
     }
     if style.numstat {
@@ -68,8 +68,8 @@ fn config_row(difference: &Difference) -> Option<Row> {
     })
 }
 
-fn count(printer: &Printer<'_>, change: &Change) -> Result<Count, Failure> {
-    if !patch::has_contents(change) {
+fn count(printer: &Printer<'_>, change: &Change, all: &[Change]) -> Result<Count, Failure> {
+    if !patch::has_contents(change, all) {
         return Ok(Count::Lines { added: 0, removed: 0 });
     }
     let sides = patch::read(printer.store, change)?;
@@ -86,12 +86,12 @@ fn count(printer: &Printer<'_>, change: &Change) -> Result<Count, Failure> {
 }
 
 /// A word where lines say nothing.
-fn note(change: &Change) -> Option<String> {
+fn note(change: &Change, all: &[Change]) -> Option<String> {
     let is_text = |entry: &&Entry| matches!(entry.what, What::Leaf(Kind::File { .. } | Kind::Symlink { .. }));
-    if patch::has_contents(change) && [&change.before, &change.after].into_iter().flatten().all(|e| is_text(&e)) {
+    if patch::has_contents(change, all) && [&change.before, &change.after].into_iter().flatten().all(|e| is_text(&e)) {
         return None;
     }
-    let link = || patch::is_further_name(change).then(|| "hard link".to_owned());
+    let link = || patch::is_further_name(change, all).then(|| "hard link".to_owned());
     words::summary(change).or_else(link)
 }
 

@@ -65,6 +65,12 @@ impl Format {
     pub fn has_separators(&self) -> bool {
         !matches!(self, Self::Oneline | Self::Custom { terminated: true, .. })
     }
+
+    /// Whether names of refs appear in it.
+    pub fn wants_names(&self) -> bool {
+        let signs = ["%d", "%D", "%+d", "%+D", "%-d", "%-D", "% d", "% D"];
+        matches!(self, Self::Custom { text, .. } if signs.iter().any(|sign| text.contains(sign)))
+    }
 }
 
 /// How commits are printed.

@@ -29,6 +29,11 @@ pub(crate) fn host() -> Host {
     }
 }
 
+/// The profile of a container without capabilities.
+pub(crate) fn seccomp_profile() -> oci_spec::runtime::LinuxSeccomp {
+    seccomp::profile(&[]).unwrap()
+}
+
 fn root_user() -> User {
     User { uid: 0, gid: 0, groups: vec![0], home: "/root".into() }
 }
