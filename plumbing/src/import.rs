@@ -37,7 +37,7 @@ pub fn import(store: &Store, source: Box<dyn Read + Send>, wishes: &Wishes) -> R
     let mut batch = store.batch();
     let mut unpacker = Unpacker::new(&mut batch);
     let unpacked = unpacker.unpack(source, Form::Root)?;
-    let root = unpacker.finish()?;
+    let root = unpacker.write_root()?;
     let created = unpacked.newest.map_or(0, |time| time.sec).clamp(0, LAST_SECOND);
     config.set_created(created);
     let state = State {

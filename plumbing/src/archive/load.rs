@@ -109,7 +109,10 @@ fn commit_image(batch: &mut Batch<'_>, blobs: &Blobs, image: Image) -> Result<Lo
         };
         parent = Some(write_commit(unpacker.batch(), parent, root, plain, layer, &step.message, step.created)?);
     }
-    let root = unpacker.finish()?;
+    let root = match root {
+        Some(root) => root,
+        None => unpacker.write_root()?,
+    };
     let state = State {
         root,
         config: batch.write_blob(&image.config)?,

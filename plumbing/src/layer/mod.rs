@@ -72,7 +72,7 @@ pub struct Unpacker<'b, 's> {
     batch: &'b mut Batch<'s>,
     root: Root,
     targets: Targets,
-    flushing: Vec<JoinHandle<Result<()>>>,
+    flushing: Flushing,
 }
 
 impl<'b, 's> Unpacker<'b, 's> {
@@ -84,7 +84,7 @@ impl<'b, 's> Unpacker<'b, 's> {
 
     /// Start with `root`.
     pub fn on(batch: &'b mut Batch<'s>, root: Root) -> Self {
-        Self { batch, root, targets: Targets::default(), flushing: Vec::new() }
+        Self { batch, root, targets: Targets::default(), flushing: Flushing::default() }
     }
 
     /// The batch that is written to.
@@ -92,9 +92,11 @@ impl<'b, 's> Unpacker<'b, 's> {
         self.batch
     }
 
-    /// Write the root as it is now.
+    /// Write the root as it is now, after which the batch can be finished.
     pub fn write_root(&mut self) -> Result<RootIds> {
-        self.root.write(self.batch)
+        let ids = self.root.write(self.batch)?;
+        self.flushing.join()?;
+        Ok(ids)
     }
 
     /// Read an archive, compressed or not, to the end of `source` and apply it to the root.
@@ -116,27 +118,28 @@ impl<'b, 's> Unpacker<'b, 's> {
         let unpacked = pass.run(form)?;
         if unpacked.ending.size > FLUSH {
             let contents = self.batch.contents()?;
-            self.flushing.push(std::thread::spawn(move || contents.flush()));
+            self.flushing.0.push(std::thread::spawn(move || contents.flush()));
         }
         Ok(unpacked)
     }
+}
 
-    /// Write the root and end: the batch can be finished now.
-    pub fn finish(mut self) -> Result<RootIds> {
-        let ids = self.write_root()?;
-        // An error of a flush is reported once; it must not be lost.
-        let flushed: Vec<_> = self.flushing.drain(..).map(|thread| thread.join()).collect();
-        flushed.into_iter().flatten().collect::<Result<()>>()?;
-        Ok(ids)
+/// Threads that flush contents. Whoever drops it waits for them: they share the contents with the batch.
+#[derive(Default)]
+struct Flushing(Vec<JoinHandle<Result<()>>>);
+
+impl Flushing {
+    /// Wait for all. An error of a flush is reported once, so it must not be lost.
+    fn join(&mut self) -> Result<()> {
+        let results: Vec<_> = self.0.drain(..).map(JoinHandle::join).collect();
+        results.into_iter().flatten().collect()
     }
 }
 
-impl Drop for Unpacker<'_, '_> {
+impl Drop for Flushing {
     fn drop(&mut self) {
-        for thread in self.flushing.drain(..) {
-            // After another error; the batch can't be finished.
-            let _ = thread.join();
-        }
+        // Only after another error, which is the one to be told.
+        let _ = self.join();
     }
 }
 

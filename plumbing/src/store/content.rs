@@ -73,7 +73,8 @@ impl Place {
     /// The path in the staging folder.
     fn path(self) -> PathBuf {
         match self {
-            Place::Number(number) => PathBuf::from(number.to_string()),
+            // No folder has a name of this kind.
+            Place::Number(number) => PathBuf::from(format!("n{number}")),
             Place::Folder(id) => content_path(&id),
         }
     }
@@ -189,7 +190,7 @@ impl Contents {
         stored
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Option<u64>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Option<Place>>> {
         self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
