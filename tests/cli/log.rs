@@ -19,10 +19,14 @@ fn same_as_git(sandbox: &Sandbox, args: &[&str]) {
 
 /// Commits on the same files, a minute apart: each with its parents by number.
 fn history(sandbox: &Sandbox, commits: &[(&[usize], &str)]) -> Vec<Id> {
+    dated_history(sandbox, commits, |number| 60 * number as i64)
+}
+
+fn dated_history(sandbox: &Sandbox, commits: &[(&[usize], &str)], date: fn(usize) -> i64) -> Vec<Id> {
     let mut ids: Vec<Id> = Vec::new();
     for (number, (parents, message)) in commits.iter().enumerate() {
         let parents: Vec<Id> = parents.iter().map(|parent| ids[*parent]).collect();
-        let seconds = THEN + 60 * number as i64;
+        let seconds = THEN + date(number);
         ids.push(sandbox.commit(&Change { parents: &parents, message, seconds, ..Change::default() }));
     }
     ids
@@ -129,12 +133,17 @@ fn graphs_are_gits_on_any_history() {
             }
             commits.push(parents);
         }
-        let commits: Vec<(&[usize], &str)> = commits.iter().map(|parents| (parents.as_slice(), "c")).collect();
-        for (number, id) in history(&sandbox, &commits).into_iter().enumerate() {
+        let messages: Vec<String> = (0..commits.len()).map(|number| format!("c{number}")).collect();
+        let commits: Vec<(&[usize], &str)> =
+            commits.iter().zip(&messages).map(|(parents, message)| (parents.as_slice(), message.as_str())).collect();
+        // Half of them with dates that several commits share.
+        let date = if seed % 2 == 0 { |number| number as i64 / 3 } else { |number| number as i64 };
+        for (number, id) in dated_history(&sandbox, &commits, date).into_iter().enumerate() {
             sandbox.tag(id, &format!("c:{number:02}"));
         }
         same_as_git(&sandbox, &["--all", "--graph", "--oneline"]);
         same_as_git(&sandbox, &["--all", "--graph"]);
+        same_as_git(&sandbox, &["--all"]);
     }
 }
 

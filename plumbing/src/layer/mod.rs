@@ -20,6 +20,7 @@ mod writers;
 
 use std::collections::{HashSet, VecDeque};
 use std::io::Read;
+use std::thread::JoinHandle;
 
 use gix::bstr::{BString, ByteSlice};
 
@@ -63,11 +64,15 @@ pub struct Unpacked {
     pub newest: Option<Time>,
 }
 
+/// After so many bytes the disk is asked to write what there is, while there is other work to do.
+const FLUSH: u64 = 64 << 20;
+
 /// Unpacks layers one on another into a root.
 pub struct Unpacker<'b, 's> {
     batch: &'b mut Batch<'s>,
     root: Root,
     targets: Targets,
+    flushing: Flushing,
 }
 
 impl<'b, 's> Unpacker<'b, 's> {
@@ -79,7 +84,7 @@ impl<'b, 's> Unpacker<'b, 's> {
 
     /// Start with `root`.
     pub fn on(batch: &'b mut Batch<'s>, root: Root) -> Self {
-        Self { batch, root, targets: Targets::default() }
+        Self { batch, root, targets: Targets::default(), flushing: Flushing::default() }
     }
 
     /// The batch that is written to.
@@ -87,9 +92,11 @@ impl<'b, 's> Unpacker<'b, 's> {
         self.batch
     }
 
-    /// Write the root as it is now.
+    /// Write the root as it is now, after which the batch can be finished.
     pub fn write_root(&mut self) -> Result<RootIds> {
-        self.root.write(self.batch)
+        let ids = self.root.write(self.batch)?;
+        self.flushing.join()?;
+        Ok(ids)
     }
 
     /// Read an archive, compressed or not, to the end of `source` and apply it to the root.
@@ -108,7 +115,31 @@ impl<'b, 's> Unpacker<'b, 's> {
             holes_left: HOLES,
             newest: None,
         };
-        pass.run(form)
+        let unpacked = pass.run(form)?;
+        if unpacked.ending.size > FLUSH {
+            let contents = self.batch.contents()?;
+            self.flushing.0.push(std::thread::spawn(move || contents.flush()));
+        }
+        Ok(unpacked)
+    }
+}
+
+/// Threads that flush contents. Whoever drops it waits for them: they share the contents with the batch.
+#[derive(Default)]
+struct Flushing(Vec<JoinHandle<Result<()>>>);
+
+impl Flushing {
+    /// Wait for all. An error of a flush is reported once, so it must not be lost.
+    fn join(&mut self) -> Result<()> {
+        let results: Vec<_> = self.0.drain(..).map(JoinHandle::join).collect();
+        results.into_iter().flatten().collect()
+    }
+}
+
+impl Drop for Flushing {
+    fn drop(&mut self) {
+        // Only after another error, which is the one to be told.
+        let _ = self.join();
     }
 }
 

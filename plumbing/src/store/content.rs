@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -20,6 +20,10 @@ use crate::{Error, Id, Result};
 
 /// Up to so many new files are flushed one by one; beyond that the filesystem is flushed once.
 const FEW: usize = 32;
+
+/// So many contents lie in the staging folder itself. Beyond that they lie in folders as in the store: threads that make files
+/// in one folder wait for each other, and a whole folder can be renamed at once.
+const FLAT: u64 = 64;
 
 /// Bytes are looked at in pieces up to the next multiple of this; pieces that are all zero become holes.
 const HOLE: usize = 64 * 1024;
@@ -56,6 +60,26 @@ fn finish(hasher: gix::hash::Hasher) -> Id {
     hasher.try_finalize().expect("because SHA-256 has no collision detection that could fail")
 }
 
+/// Where a content is staged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the staging folder, by number.
+    Number(u64),
+    /// In a folder of the staging folder, both named as in the store.
+    Folder(Id),
+}
+
+impl Place {
+    /// The path in the staging folder.
+    fn path(self) -> PathBuf {
+        match self {
+            // No folder has a name of this kind.
+            Place::Number(number) => PathBuf::from(format!("n{number}")),
+            Place::Folder(id) => content_path(&id),
+        }
+    }
+}
+
 /// New contents on their way into the store; may be shared between threads.
 ///
 /// Dropped without [`publish`](Self::publish), it removes what it staged.
@@ -63,9 +87,11 @@ pub struct Contents {
     dir: PathBuf,
     dir_fd: File,
     staging: Arc<Staging>,
-    /// Contents written here and contents found in the store, with the staged file's number.
-    known: Mutex<HashMap<Id, Option<u64>>>,
+    /// Contents written here, with their places, and contents found in the store.
+    known: Mutex<HashMap<Id, Option<Place>>>,
     next: AtomicU64,
+    /// Which folders of [`Place::Folder`] exist.
+    folders: [AtomicBool; 256],
     /// Nothing is kept: contents only get their ids.
     hash_only: bool,
 }
@@ -74,7 +100,15 @@ impl Contents {
     /// Start staging contents in `staging` for the store whose content folder is `dir`.
     pub(super) fn create(dir: &Path, staging: Arc<Staging>, hash_only: bool) -> Result<Self> {
         let dir_fd = File::open(dir).map_err(Error::io("open", dir))?;
-        Ok(Self { dir: dir.to_owned(), dir_fd, staging, known: Mutex::default(), next: AtomicU64::new(0), hash_only })
+        Ok(Self {
+            dir: dir.to_owned(),
+            dir_fd,
+            staging,
+            known: Mutex::default(),
+            next: AtomicU64::new(0),
+            folders: [const { AtomicBool::new(false) }; 256],
+            hash_only,
+        })
     }
 
     /// Add a content that is in memory.
@@ -88,7 +122,16 @@ impl Contents {
         if self.hash_only || self.is_known(&id) {
             return Ok(id);
         }
-        let mut writer = Writer::create(self, size_of(parts))?;
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut writer = if number < FLAT {
+            Writer::create(self, Place::Number(number), size_of(parts))?
+        } else {
+            match self.create_in_folder(id, size_of(parts))? {
+                Some(writer) => writer,
+                // Another thread writes the same content, and keeps it.
+                None => return Ok(id),
+            }
+        };
         parts.iter().try_for_each(|part| writer.write_bytes(part))?;
         writer.keep(id)?;
         Ok(id)
@@ -101,9 +144,9 @@ impl Contents {
         while writer.missing() > 0 {
             let want = buffer.len().min(usize::try_from(writer.missing()).unwrap_or(usize::MAX));
             match reader.read(&mut buffer[..want]) {
-                Ok(0) => return Err(writer.failed("read the bytes of", std::io::ErrorKind::UnexpectedEof.into())),
+                Ok(0) => return Err(writer.failed("read the bytes of", ErrorKind::UnexpectedEof.into())),
                 Ok(got) => writer.write(&buffer[..got])?,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(writer.failed("read the bytes of", error)),
             }
         }
@@ -112,11 +155,28 @@ impl Contents {
 
     /// Start to write a content of `size` bytes that comes piece by piece.
     pub fn begin(&self, size: u64) -> Result<ContentWriter<'_>> {
-        Ok(ContentWriter { file: Writer::create(self, size)?, hasher: content_hasher(size) })
+        let place = Place::Number(self.next.fetch_add(1, Ordering::Relaxed));
+        Ok(ContentWriter { file: Writer::create(self, place, size)?, hasher: content_hasher(size) })
     }
 
-    fn staged(&self, number: u64) -> PathBuf {
-        self.staging.path().join(number.to_string())
+    fn staged(&self, place: Place) -> PathBuf {
+        self.staging.path().join(place.path())
+    }
+
+    /// Stage the content `id` under its own name; `None` where another thread is at it.
+    fn create_in_folder(&self, id: Id, size: u64) -> Result<Option<Writer<'_>>> {
+        let place = Place::Folder(id);
+        let made = &self.folders[usize::from(id.first_byte())];
+        if !made.load(Ordering::Acquire) {
+            let path = self.staged(place);
+            let folder = path.parent().expect("because a content path has two components");
+            std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+            made.store(true, Ordering::Release);
+        }
+        match Writer::create(self, place, size) {
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => Ok(None),
+            result => result.map(Some),
+        }
     }
 
     fn is_known(&self, id: &Id) -> bool {
@@ -130,17 +190,17 @@ impl Contents {
         stored
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Option<u64>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Option<Place>>> {
         self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Flush the staged bytes, as [`publish`](Self::publish) does anyhow: worth calling while there is other work to do.
     pub fn flush(&self) -> Result<()> {
-        let staged: Vec<u64> = self.lock().values().filter_map(|number| *number).collect();
+        let staged: Vec<Place> = self.lock().values().filter_map(|place| *place).collect();
         if staged.len() > FEW {
             return sync::sync_filesystem(self.staging.path());
         }
-        staged.iter().try_for_each(|number| sync::sync_file(&self.staged(*number)))
+        staged.iter().try_for_each(|place| sync::sync_file(&self.staged(*place)))
     }
 
     /// Flush the staged bytes and give them their names. The names are durable once the folders are
@@ -148,19 +208,40 @@ impl Contents {
     pub(super) fn publish(self) -> Result<Published> {
         self.flush()?;
         let known = std::mem::take(&mut *self.lock());
-        for (id, number) in &known {
-            if let Some(number) = number {
-                self.rename(id, &self.staged(*number))?;
+        let whole = self.rename_folders()?;
+        for (id, place) in &known {
+            match place {
+                Some(Place::Folder(_)) if whole[usize::from(id.first_byte())] => {}
+                Some(place) => self.rename(id, &self.staged(*place))?,
+                None => {}
             }
         }
         Ok(Published { dir: self.dir.clone(), ids: known.into_keys().collect() })
+    }
+
+    /// Rename the folders that the store doesn't have yet; which they were.
+    fn rename_folders(&self) -> Result<[bool; 256]> {
+        let mut whole = [false; 256];
+        for (byte, whole) in whole.iter_mut().enumerate() {
+            if !self.folders[byte].load(Ordering::Acquire) {
+                continue;
+            }
+            let name = format!("{byte:02x}");
+            let to = self.dir.join(&name);
+            *whole = match std::fs::rename(self.staging.path().join(&name), &to) {
+                Ok(()) => true,
+                Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => false,
+                Err(error) => return Err(Error::io("create", to)(error)),
+            };
+        }
+        Ok(whole)
     }
 
     fn rename(&self, id: &Id, from: &Path) -> Result<()> {
         let to = self.dir.join(content_path(id));
         match std::fs::rename(from, &to) {
             Ok(()) => return Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(Error::io("create", to)(error)),
         }
         let folder = to.parent().expect("because a content path has two components");
@@ -179,7 +260,7 @@ impl ContentWriter<'_> {
     /// Add bytes. More than the size that was said are refused.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         if bytes.len() as u64 > self.missing() {
-            return Err(self.failed("write more than announced to", std::io::ErrorKind::InvalidInput.into()));
+            return Err(self.failed("write more than announced to", ErrorKind::InvalidInput.into()));
         }
         self.hasher.update(bytes);
         if self.file.contents.hash_only {
@@ -193,7 +274,7 @@ impl ContentWriter<'_> {
     pub fn hole(&mut self, length: u64) -> Result<()> {
         static ZEROS: [u8; HOLE] = [0; HOLE];
         if length > self.missing() {
-            return Err(self.failed("write more than announced to", std::io::ErrorKind::InvalidInput.into()));
+            return Err(self.failed("write more than announced to", ErrorKind::InvalidInput.into()));
         }
         let mut left = length;
         while left > 0 {
@@ -213,7 +294,7 @@ impl ContentWriter<'_> {
     /// Give the content its id. All bytes must have come.
     pub fn finish(mut self) -> Result<Id> {
         if self.missing() > 0 {
-            return Err(self.failed("write less than announced to", std::io::ErrorKind::UnexpectedEof.into()));
+            return Err(self.failed("write less than announced to", ErrorKind::UnexpectedEof.into()));
         }
         let hasher = std::mem::replace(&mut self.hasher, gix::hash::hasher(gix::hash::Kind::Sha256));
         let id = finish(hasher);
@@ -225,7 +306,7 @@ impl ContentWriter<'_> {
     }
 
     fn failed(&self, verb: &'static str, error: std::io::Error) -> Error {
-        Error::io(verb, self.file.contents.staged(self.file.number))(error)
+        Error::io(verb, self.file.contents.staged(self.file.place))(error)
     }
 }
 
@@ -233,7 +314,7 @@ impl ContentWriter<'_> {
 struct Writer<'c> {
     contents: &'c Contents,
     file: File,
-    number: u64,
+    place: Place,
     size: u64,
     at: u64,
     /// How far bytes were written: behind it is a hole.
@@ -242,12 +323,11 @@ struct Writer<'c> {
 }
 
 impl<'c> Writer<'c> {
-    fn create(contents: &'c Contents, size: u64) -> Result<Self> {
-        let number = contents.next.fetch_add(1, Ordering::Relaxed);
+    fn create(contents: &'c Contents, place: Place, size: u64) -> Result<Self> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(contents.staging.folder(), number.to_string(), flags, Mode::from_raw_mode(0o444))
-            .map_err(|errno| Error::io("create", contents.staged(number))(errno.into()))?;
-        Ok(Self { contents, file: file.into(), number, size, at: 0, end: 0, kept: false })
+        let file = rustix::fs::openat(contents.staging.folder(), place.path(), flags, Mode::from_raw_mode(0o444))
+            .map_err(|errno| Error::io("create", contents.staged(place))(errno.into()))?;
+        Ok(Self { contents, file: file.into(), place, size, at: 0, end: 0, kept: false })
     }
 
     /// Write bytes, leaving holes where long runs of them are zero.
@@ -273,7 +353,7 @@ impl<'c> Writer<'c> {
     }
 
     fn failed(&self, verb: &'static str, error: std::io::Error) -> Error {
-        Error::io(verb, self.contents.staged(self.number))(error)
+        Error::io(verb, self.contents.staged(self.place))(error)
     }
 
     /// Remember the staged file; the loser of two equal contents at once is removed.
@@ -282,7 +362,7 @@ impl<'c> Writer<'c> {
             self.file.set_len(self.size).map_err(|error| self.failed("write", error))?;
         }
         if let Entry::Vacant(slot) = self.contents.lock().entry(id) {
-            slot.insert(Some(self.number));
+            slot.insert(Some(self.place));
             self.kept = true;
         }
         Ok(())
@@ -293,7 +373,7 @@ impl Drop for Writer<'_> {
     fn drop(&mut self) {
         if !self.kept {
             // What can't be removed now goes with the staging folder.
-            let _ = std::fs::remove_file(self.contents.staged(self.number));
+            let _ = std::fs::remove_file(self.contents.staged(self.place));
         }
     }
 }

@@ -136,11 +136,11 @@ impl<'a> Selection<'a> {
         if self.walk.tips.is_empty() {
             return Ok(());
         }
-        for id in self.walk.ids(self.store)? {
+        for commit in self.walk.commits(self.store)? {
             if left == 0 {
                 break;
             }
-            let commit = self.store.read_header(&id?)?;
+            let commit = commit?;
             if !self.passes(&commit)? {
                 continue;
             }
