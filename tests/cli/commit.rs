@@ -68,7 +68,7 @@ fn a_running_container_is_committed_and_goes_on() {
         let volume = format!("{}:/told", told.display());
         let mut running = sandbox.spawn(["run", "--name", name, "-v", &volume, "box:1", "sh", "-c", script]);
         wait_for(|| {
-            let started = told.exists() && sandbox.ok(["ps", "-q", "--filter", &format!("name={name}")]) != "";
+            let started = told.exists() && !sandbox.ok(["ps", "-q", "--filter", &format!("name={name}")]).is_empty();
             (started && sandbox.ok(["diff", name]).contains("A /file")).then_some(())
         });
         sandbox.ok(["commit", pause, name, name]);

@@ -97,8 +97,14 @@ fn write(root: &mut Root, store: &Store) -> RootIds {
 
 /// A store for all cases of a property: what one wrote is in nobody's way.
 fn shared_store() -> Store {
-    static DIR: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
-    Store::open_or_create(DIR.get_or_init(|| tempfile::tempdir().unwrap()).path().join("s")).unwrap()
+    // Nothing drops what is static, so the folder of the last run is removed here.
+    static DIR: std::sync::OnceLock<std::path::PathBuf> = std::sync::OnceLock::new();
+    let dir = DIR.get_or_init(|| {
+        let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("diff-model");
+        let _ = std::fs::remove_dir_all(&dir);
+        dir
+    });
+    Store::open_or_create(dir).unwrap()
 }
 
 fn empty() -> Root {
