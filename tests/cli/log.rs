@@ -5,11 +5,16 @@ use std::process::Command;
 use plumbing::Id;
 use snapbox::str;
 
+use crate::judge::git_is_older_than;
 use crate::sandbox::{Change, Sandbox, THEN};
 
 /// `git log` and `rd log` with the same arguments.
 #[track_caller]
 fn same_as_git(sandbox: &Sandbox, args: &[&str]) {
+    // git 2.45 began to write the zone of UTC as Z in strict ISO dates.
+    if args.iter().any(|arg| arg.contains("%aI") || arg.contains("iso-strict")) && git_is_older_than(45) {
+        return;
+    }
     let git =
         Command::new("git").arg("-C").arg(sandbox.store_dir()).arg("log").args(args).env("TZ", "UTC").output().unwrap();
     assert!(git.status.success(), "{}", String::from_utf8_lossy(&git.stderr));
