@@ -84,7 +84,7 @@ fn container_changes(store: &Store, container: &Container, args: &Args) -> Resul
     };
     let list = diff::compare(store, Side::Stored(head), Side::Memory(&root), &options)?;
     if contents {
-        batch.finish_lazily()?;
+        batch.finish()?;
     }
     if args.style.is_chosen() || args.json || args.quiet {
         let mut difference = Difference { files: list, ..Difference::default() };

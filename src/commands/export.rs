@@ -58,7 +58,7 @@ fn find(store: &Store, what: &str) -> Result<RootIds, Failure> {
             drop(frozen);
             let ids = root.write(&mut batch)?;
             // No name points at it; it need not outlive a power cut.
-            batch.finish_lazily()?;
+            batch.finish()?;
             Ok(ids)
         }
         Err(porcelain::Error::NotFound { .. }) => {
