@@ -275,6 +275,11 @@ impl Court {
         self.text("git", dir, args, input)
     }
 
+    /// What rd says, which must succeed.
+    pub fn rd_text(&self, dir: &Path, args: &[&str]) -> String {
+        self.text(env!("CARGO_BIN_EXE_rd"), dir, args, b"")
+    }
+
     fn text(&self, program: &str, dir: &Path, args: &[&str], input: &[u8]) -> String {
         let mut command = Command::new(program);
         command.arg("--git-dir").arg(dir);

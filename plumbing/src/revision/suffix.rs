@@ -69,6 +69,9 @@ pub(super) fn apply(store: &Store, base: &Base, split: &Spelling<'_>) -> Result<
     let (mut id, mut rest) = (base.id, split.operators);
     if let Some(inner) = rest.strip_prefix(b"@{") {
         let end = inner.find_byte(b'}').ok_or_else(|| unknown(split))?;
+        if !matches!(inner.get(end + 1), None | Some(b'^' | b'~')) {
+            return Err(unknown(split));
+        }
         let reference = base.reference.as_deref().ok_or_else(|| unknown(split))?;
         id = reflog::lookup(store, reference, base.id, inner[..end].as_bstr())?;
         rest = inner[end + 1..].as_bstr();

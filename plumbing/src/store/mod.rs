@@ -7,7 +7,9 @@ mod batch;
 mod config;
 mod consolidate;
 mod content;
+mod objects;
 mod pack;
+mod places;
 pub mod refs;
 mod staging;
 mod sync;
@@ -19,7 +21,9 @@ use gix::objs::Kind;
 pub use batch::Batch;
 pub use config::FORMAT;
 pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
+pub use objects::{Found, Objects};
 pub(crate) use pack::{encode_entry_header, pack_header};
+pub use places::Place;
 
 use crate::{Error, Id, Result};
 

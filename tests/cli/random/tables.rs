@@ -6,7 +6,115 @@
 
 use super::Table;
 
-pub const TABLES: &[Table] = &[LS_TREE, LS_TREE_FORMAT, MKTREE];
+pub const TABLES: &[Table] =
+    &[CAT_FILE, CAT_FILE_BATCH, CAT_FILE_COMMANDS, CAT_FILE_ALL, LS_TREE, LS_TREE_FORMAT, MKTREE];
+
+const CAT_FILE: Table = Table {
+    command: "cat-file",
+    rounds: 250,
+    options: &[
+        "-t",
+        "-s",
+        "-p",
+        "-e",
+        "-t",
+        "-s",
+        "-p",
+        "-e",
+        "--batch",
+        "--buffer",
+        "-z",
+        "--no-buffer",
+        "--follow-symlinks",
+        "--unordered",
+        "--batch-all-objects",
+        "--bogus",
+        "-x",
+    ],
+    most_options: 2,
+    operands: &["<rev>", "<rev>", "<rev>", "<rev>", "<kind>|<rev>", "<kind>|<id>", "", "<rev>|<rev>", "--|<rev>"],
+    ..Table::READS
+};
+
+const CAT_FILE_BATCH: Table = Table {
+    command: "cat-file",
+    rounds: 200,
+    always: &[
+        "--batch",
+        "--batch-check",
+        "--batch-check=<batch-format>",
+        "--batch=<batch-format>",
+        "--batch-c=<batch-format>",
+    ],
+    options: &[
+        "--buffer",
+        "--no-buffer",
+        "--follow-symlinks",
+        "-z",
+        "-Z",
+        "--unordered",
+        "--batch",
+        "-t",
+        "--no-follow-symlinks",
+    ],
+    most_options: 2,
+    operands: &["", "", "", "", "", "", "", "", "", "", "<rev>"],
+    lines: &[
+        "<rev>",
+        "<rev>",
+        "<id>",
+        "<id> <rev>",
+        "<id>\t x y",
+        "<short>",
+        "<branch>:<path>",
+        "<rev>\r",
+        "",
+        " <rev>",
+        "<branch>:links/<link>",
+        "<branch>:links/<link>/passwd",
+    ],
+    ..Table::READS
+};
+
+const CAT_FILE_COMMANDS: Table = Table {
+    command: "cat-file",
+    rounds: 100,
+    always: &["--batch-command", "--batch-command=<batch-format>"],
+    options: &["--buffer", "--buffer", "-z", "-Z", "--follow-symlinks"],
+    most_options: 2,
+    lines: &[
+        "info <rev>",
+        "contents <rev>",
+        "info <id>",
+        "contents <id>",
+        "flush",
+        "contents <short>",
+        "info",
+        "flush now",
+        "contents <branch>:<path>",
+        "bogus <rev>",
+        "info  <rev>",
+        " info <rev>",
+        "infox <rev>",
+    ],
+    ..Table::READS
+};
+
+const CAT_FILE_ALL: Table = Table {
+    command: "cat-file",
+    rounds: 30,
+    always: &[
+        "--batch-all-objects|--batch-check",
+        "--batch-all-objects|--batch-check=<disk-format>",
+        "--batch-all-objects|--batch",
+        "--batch-check=<disk-format>",
+    ],
+    options: &["--buffer", "--no-buffer", "-Z", "--unordered"],
+    most_options: 2,
+    lines: &["<id>", "<rev>", "<short>"],
+    in_place: true,
+    ..Table::READS
+};
 
 const LS_TREE: Table = Table {
     command: "ls-tree",

@@ -82,7 +82,6 @@ const RULES: &[(&str, &[&str])] = &[
             "main:nope",
             "main:config/",
             "main:rootfs/",
-            "main:/etc",
             "<zero>",
             "<missing>",
             "0123",
@@ -95,7 +94,6 @@ const RULES: &[(&str, &[&str])] = &[
             "a b",
             "main ",
             " main",
-            "@{u}",
             "heads/",
             "refs",
             "*",
@@ -194,11 +192,11 @@ const RULES: &[(&str, &[&str])] = &[
             "<batch-atom> <batch-atom>",
             "<empty>",
             "<batch-atom><batch-atom>:<batch-atom>",
-            "%(objectsize:disk)",
             "%(objectsize:bogus)",
             "%(objectname",
         ],
     ),
+    ("disk-format", &["%(objectsize:disk)", "%(deltabase) %(objectname) %(objectsize:disk)", "<batch-format>"]),
     (
         "tree-atom",
         &[
