@@ -4,6 +4,7 @@ pub mod cat_file;
 pub mod commit;
 pub mod commit_tree;
 pub mod completion;
+pub mod count_objects;
 pub mod create;
 pub mod diff;
 pub mod export;

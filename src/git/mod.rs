@@ -17,8 +17,17 @@ use plumbing::{Error, Id, Store, revision};
 use crate::report::Failure;
 
 /// The object commands: what they print and end with is git's.
-pub const COMMANDS: [&str; 8] =
-    ["cat-file", "commit-tree", "hash-object", "ls-tree", "mktree", "rev-parse", "show-ref", "update-ref"];
+pub const COMMANDS: [&str; 9] = [
+    "cat-file",
+    "commit-tree",
+    "count-objects",
+    "hash-object",
+    "ls-tree",
+    "mktree",
+    "rev-parse",
+    "show-ref",
+    "update-ref",
+];
 
 /// Where an object command prints: buffered, since an image has tens of thousands of lines.
 pub fn stdout() -> BufWriter<StdoutLock<'static>> {

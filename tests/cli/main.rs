@@ -5,6 +5,7 @@ mod commit;
 mod commit_tree;
 mod completion;
 mod container;
+mod count_objects;
 mod diff;
 mod export;
 mod fsck;

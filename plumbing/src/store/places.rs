@@ -128,6 +128,23 @@ impl Places {
         Ok(pack.entry_slice(entry.data_offset..pack.pack_end() as u64))
     }
 
+    /// Whether a pack holds the object `id`.
+    pub(super) fn is_packed(&self, id: &Id) -> bool {
+        self.packs.iter().any(|pack| pack.bundle.index.lookup(id).is_some())
+    }
+
+    /// The packs in `folder`: index, pack, and number of objects.
+    pub(super) fn packs_in(&self, folder: &Path) -> impl Iterator<Item = (&Path, &Path, u32)> {
+        let all = self.packs.iter().map(|pack| &pack.bundle);
+        let here = all.filter(move |bundle| bundle.pack.path().parent() == Some(folder));
+        here.map(|bundle| (bundle.index.path(), bundle.pack.path(), bundle.index.num_objects()))
+    }
+
+    /// The folders that objects are borrowed from.
+    pub(super) fn borrowed(&self) -> &[PathBuf] {
+        &self.folders[1..]
+    }
+
     /// Every object once, in the order in which they lie: files of their own, then pack by pack.
     pub(super) fn all(&self) -> Result<Vec<Id>> {
         let mut found = Vec::new();
@@ -177,7 +194,7 @@ pub(super) fn loose(folder: &Path) -> Result<Vec<Id>> {
 }
 
 /// What is in a folder; nothing where there is none.
-fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -62,7 +62,7 @@ pub(super) fn follow(store: &Store, objects: &mut Objects<'_>, id: Id, path: &[u
             0o040_000 if !more => return Ok(Target::Object(found)),
             0o040_000 => {
                 rest.drain(..=length);
-                if !objects.find(&found)?.is_some_and(|found| found.kind == Kind::Tree) {
+                if objects.find(&found)?.is_none_or(|found| found.kind != Kind::Tree) {
                     return Ok(nowhere(links));
                 }
                 folders.push(found);

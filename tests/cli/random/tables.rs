@@ -6,8 +6,18 @@
 
 use super::Table;
 
-pub const TABLES: &[Table] =
-    &[CAT_FILE, CAT_FILE_BATCH, CAT_FILE_COMMANDS, CAT_FILE_ALL, LS_TREE, LS_TREE_FORMAT, MKTREE];
+pub const TABLES: &[Table] = &[
+    CAT_FILE,
+    CAT_FILE_BATCH,
+    CAT_FILE_COMMANDS,
+    CAT_FILE_ALL,
+    LS_TREE,
+    LS_TREE_FORMAT,
+    HASH_OBJECT,
+    MKTREE,
+    COMMIT_TREE,
+    COUNT_OBJECTS,
+];
 
 const CAT_FILE: Table = Table {
     command: "cat-file",
@@ -181,6 +191,32 @@ const LS_TREE_FORMAT: Table = Table {
     ..Table::READS
 };
 
+const HASH_OBJECT: Table = Table {
+    command: "hash-object",
+    rounds: 120,
+    options: &[
+        "-w",
+        "--stdin",
+        "--stdin",
+        "--stdin-paths",
+        "-t|<kind>",
+        "-t|blob",
+        "--path=<host-file>",
+        "--no-filters",
+        "-t<kind>",
+        "--filters",
+        "--no-stdin",
+        "--no-path",
+        "--filters",
+        "--stdin-p",
+        "--path|<host-file>",
+        "--no-stdin-paths",
+    ],
+    operands: &["", "", "<host-file>", "<host-file>|<host-file>", "--|<host-file>"],
+    lines: &["a", "b", "c d", "\"c d\"", "nope", "tree <tree-id>", "<text>", "\"bad", "object <id>", ""],
+    ..Table::WRITES
+};
+
 const MKTREE: Table = Table {
     command: "mktree",
     rounds: 120,
@@ -216,4 +252,47 @@ const MKTREE: Table = Table {
         "100644 blob <blob-id>\t",
     ],
     ..Table::WRITES
+};
+
+const COMMIT_TREE: Table = Table {
+    command: "commit-tree",
+    rounds: 120,
+    options: &[
+        "-p|<commit>",
+        "-p|<branch>",
+        "-p|<rev>",
+        "-m|<text>",
+        "-m|<text>",
+        "-F|a",
+        "-F|-",
+        "-F|nope",
+        "-m<text>",
+        "-Fb",
+        "-p<branch>",
+        "--no-gpg-sign",
+        "-F|folder",
+    ],
+    operands: &["<branch>^{tree}", "<tree-id>", "<treeish>", "<rev>", "", "<tree-id>|<tree-id>", "--|<tree-id>"],
+    lines: &["subject", "", "body <n>", "\u{fc}"],
+    ..Table::WRITES
+};
+
+const COUNT_OBJECTS: Table = Table {
+    command: "count-objects",
+    rounds: 20,
+    options: &[
+        "-v",
+        "-H",
+        "--human-readable",
+        "--verbose",
+        "-vH",
+        "--no-verbose",
+        "--no-human-readable",
+        "--human",
+        "--bogus",
+        "-vv",
+    ],
+    operands: &["", "", "", "", "x"],
+    in_place: true,
+    ..Table::READS
 };
