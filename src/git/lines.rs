@@ -29,6 +29,13 @@ impl Lines {
         self.read(true)
     }
 
+    /// The next line with what ends it, which the last one may lack.
+    pub fn next_with_end(&mut self) -> Result<Option<&BStr>, Failure> {
+        self.line.clear();
+        let read = self.input.read_until(self.end, &mut self.line)?;
+        Ok((read > 0).then_some(self.line.as_bstr()))
+    }
+
     fn read(&mut self, strip_return: bool) -> Result<Option<&BStr>, Failure> {
         self.line.clear();
         if self.input.read_until(self.end, &mut self.line)? == 0 {

@@ -23,10 +23,14 @@ pub struct Court {
 }
 
 /// What git learned after 2.39 (Debian 12), by version 2.x: an older git is no judge of it.
-const LEARNED: [(u32, &str); 5] = [
+const LEARNED: [(u32, &str); 9] = [
     (43, "--exists"),
     (44, "--show-ref-format"),
     (46, "--branches"),
+    (46, "symref-update"),
+    (46, "symref-create"),
+    (46, "symref-delete"),
+    (46, "symref-verify"),
     (47, "GIT_AUTHOR_NAME=."),
     (47, "GIT_COMMITTER_EMAIL=."),
 ];

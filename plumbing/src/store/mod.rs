@@ -14,6 +14,7 @@ mod places;
 pub mod refs;
 mod staging;
 mod sync;
+pub mod transaction;
 
 use std::path::{Path, PathBuf};
 
