@@ -54,13 +54,12 @@ const LONG: &str = "012345678901234567890123456789012345678901234567890123456789
 impl Court {
     /// A store with two images, a container, branches, tags of tags, tags of trees and blobs, and odd file names.
     pub fn new() -> Self {
-        let court = Self::prepare();
+        let court = Self::prepare(Sandbox::new());
         court.copy_for_git();
         court
     }
 
-    fn prepare() -> Self {
-        let sandbox = Sandbox::new();
+    fn prepare(sandbox: Sandbox) -> Self {
         let files = [
             ("etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
             ("etc/group", "root:x:0:\n"),
@@ -123,7 +122,7 @@ impl Court {
     /// As [`new`](Self::new), with more images, a container with links, a history with merges, packed refs, and a
     /// repository of git's own beside the store: [`plain_dir`](Self::plain_dir).
     pub fn with_history() -> Self {
-        let court = Self::prepare();
+        let court = Self::prepare(Sandbox::in_memory());
         court.add_images();
         court.add_history();
         court.copy_for_git();

@@ -240,16 +240,15 @@ impl Trial {
         }
         let (git, rd) = bench.ask(&self.court, &question);
         self.record.compare(&question, round, &git, &rd);
-        for dir in [&bench.git, &bench.rd] {
-            // A repository is none without it.
-            if !dir.join("HEAD").exists() {
-                std::fs::write(dir.join("HEAD"), "ref: refs/heads/main\n").unwrap();
-            }
-        }
         let (of_git, of_rd) = (names(&bench.git), names(&bench.rd));
         if of_git != of_rd {
             self.record.difference(&question, round, &what_differs(&of_git, &of_rd));
             take_over(&bench.git, &bench.rd);
+        }
+        // Without a `HEAD` that leads into `refs/`, or to a commit, no program takes a folder for a repository.
+        let head = of_git.get(Path::new("HEAD"));
+        if !head.is_some_and(|head| head.starts_with(b"ref: refs/") || head.len() > 64) {
+            [&bench.git, &bench.rd].map(|dir| std::fs::write(dir.join("HEAD"), "ref: refs/heads/main\n").unwrap());
         }
     }
 
