@@ -107,16 +107,7 @@ impl<'s> Batch<'s> {
     }
 
     /// Make all of it durable and visible. After this a ref may point at it.
-    pub fn finish(self) -> Result<()> {
-        self.finish_with(true)
-    }
-
-    /// Make all of it visible, durable only when the filesystem gets to it: for what dies with its container.
-    pub fn finish_lazily(self) -> Result<()> {
-        self.finish_with(false)
-    }
-
-    fn finish_with(mut self, durable: bool) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         let dir = self.pack_dir();
         let published = match self.contents.take() {
             None => None,
@@ -133,12 +124,10 @@ impl<'s> Batch<'s> {
         }
         let packs = std::mem::take(&mut self.packs);
         let wrote = !packs.is_empty();
-        packs.into_iter().try_for_each(|pack| pack.publish(&dir, durable).map(drop))?;
-        if durable {
-            published.map_or(Ok(()), |published| published.sync())?;
-            if wrote {
-                pack::sync_names(&dir)?;
-            }
+        packs.into_iter().try_for_each(|pack| pack.publish(&dir).map(drop))?;
+        published.map_or(Ok(()), |published| published.sync())?;
+        if wrote {
+            pack::sync_names(&dir)?;
         }
         if wrote { consolidate::run(&dir, self.staging()?.path()) } else { Ok(()) }
     }

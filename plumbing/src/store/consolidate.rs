@@ -36,7 +36,7 @@ pub(super) fn run(dir: &Path, staging: &Path) -> Result<()> {
     for path in &chosen {
         copy_entries(path, &mut seen, &mut joined)?;
     }
-    let made = joined.stage(staging)?.publish(dir, true)?;
+    let made = joined.stage(staging)?.publish(dir)?;
     super::pack::sync_names(dir)?;
     for path in chosen.iter().filter(|path| **path != made) {
         remove(path)?;

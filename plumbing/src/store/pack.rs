@@ -94,14 +94,12 @@ pub(super) struct StagedPack {
 }
 
 impl StagedPack {
-    /// Give the pack its name in the folder `dir`; with `durable` its bytes are flushed first. Returns the pack's path.
-    pub(super) fn publish(self, dir: &Path, durable: bool) -> Result<PathBuf> {
+    /// Flush the pack's bytes and give it its name in the folder `dir`. Returns the pack's path.
+    pub(super) fn publish(self, dir: &Path) -> Result<PathBuf> {
         let target = dir.join(self.staged.file_name().expect("because it was given a name"));
         for extension in EXTENSIONS {
             let path = self.staged.with_extension(extension);
-            if durable {
-                sync::sync_file(&path)?;
-            }
+            sync::sync_file(&path)?;
             let to = target.with_extension(extension);
             std::fs::rename(&path, &to).map_err(Error::io("create", to))?;
         }

@@ -58,23 +58,14 @@ impl Store {
 
     /// Point the ref `name` at `id`, if it is what `expect` says; `Raced` where it isn't.
     pub fn update_ref(&self, name: &str, id: Id, expect: Expect, message: &str) -> Result<()> {
-        self.edit_ref(name, id, expect, message)?;
-        self.sync_ref(name)
-    }
-
-    /// As [`update_ref`](Self::update_ref), durable only when the filesystem gets to it.
-    pub fn update_ref_lazily(&self, name: &str, id: Id, expect: Expect, message: &str) -> Result<()> {
-        self.edit_ref(name, id, expect, message)
-    }
-
-    fn edit_ref(&self, name: &str, id: Id, expect: Expect, message: &str) -> Result<()> {
         let expected = match expect {
             Expect::Any => PreviousValue::Any,
             Expect::Missing => PreviousValue::MustNotExist,
             Expect::Id(id) => PreviousValue::MustExistAndMatch(Target::Object(id)),
         };
         let log = LogChange { mode: RefLog::AndReference, force_create_reflog: false, message: message.into() };
-        self.edit(name, Change::Update { log, expected, new: Target::Object(id) }, expect)
+        self.edit(name, Change::Update { log, expected, new: Target::Object(id) }, expect)?;
+        self.sync_ref(name)
     }
 
     /// Remove the ref `name`, which must be at `id`.
