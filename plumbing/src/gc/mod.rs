@@ -87,6 +87,26 @@ pub fn run(store: &Store, options: &Options, more_roots: &dyn Fn() -> Result<Vec
     Ok(Some(collection.report))
 }
 
+/// Wait until nobody writes, and keep everybody from it while the value lives: for what isn't this crate's to remove.
+pub fn exclude_writers(store: &Store) -> Result<impl Drop + use<>> {
+    Excluded::take(store)
+}
+
+/// Nobody writes while it lives.
+struct Excluded(Option<Alone>);
+
+impl Excluded {
+    fn take(store: &Store) -> Result<Self> {
+        Ok(Self(Some(Alone::take(store.dir())?)))
+    }
+}
+
+impl Drop for Excluded {
+    fn drop(&mut self) {
+        drop(self.0.take());
+    }
+}
+
 /// A collection at work.
 struct Collection<'a> {
     store: &'a Store,
