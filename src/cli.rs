@@ -152,6 +152,7 @@ commands! {
     Rmi => rmi,
     Inspect => inspect,
     History => history,
+    Gc => gc,
     Info => info,
     Version => version,
     Completion => completion,

@@ -9,6 +9,7 @@
 pub mod archive;
 pub mod capture;
 pub mod checkout;
+pub mod cold;
 pub mod commit;
 pub mod config;
 pub mod date;
@@ -17,6 +18,7 @@ pub mod digest;
 pub mod disk;
 pub mod error;
 pub mod fsck;
+pub mod gc;
 pub mod history;
 pub mod image_name;
 pub mod import;

@@ -8,6 +8,7 @@ pub mod create;
 pub mod diff;
 pub mod export;
 pub mod fsck;
+pub mod gc;
 pub mod hash_object;
 pub mod history;
 pub mod images;

@@ -8,6 +8,7 @@ mod container;
 mod diff;
 mod export;
 mod fsck;
+mod gc;
 mod hash_object;
 mod history;
 mod images;
