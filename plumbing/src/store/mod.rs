@@ -9,7 +9,7 @@ mod consolidate;
 mod content;
 mod pack;
 pub mod refs;
-mod staging;
+pub(crate) mod staging;
 mod sync;
 
 use std::path::{Path, PathBuf};
