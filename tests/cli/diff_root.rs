@@ -34,7 +34,7 @@ fn diff_root_tells_each_field_from_what_to_what() {
          M\t-nlink=2 -hardlink=bin/link\tbin/link\n\
          M\t-mode=6751 +mode=0755 -size=3 +size=6 -time=… +time=3.000000000 -id=… +id=… \
          -xattr.security.capability=AQAAAgAgAAAAAAAAAAAAAAAAAAA= -xattr.user.note=YSBi\tbin/second\n\
-         A\t+type=file +mode=0644 +uid=0 +gid=0 +size=300003 +time=… +id=… +nlink=2 +hardlink=bin/sparse\tbin/sparse\n\
+         A\t+type=file +mode=0644 +uid=0 +gid=0 +size=3000003 +time=… +id=… +nlink=2 +hardlink=bin/sparse\tbin/sparse\n\
          M\t-time=… +time=0.000000000\tdev\n\
          D\t-type=block -mode=0644 -uid=0 -gid=0 -device=linux,259,1048575 -time=…\tdev/disk\n\
          T\t-type=fifo +type=dir -mode=0600 +mode=0700 -time=… +time=0.000000000\tdev/pipe\n\

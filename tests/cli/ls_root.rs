@@ -14,7 +14,7 @@ pub fn everything(sandbox: &Sandbox) -> String {
         python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("dev/socket")' &&
         setfattr -n user.note -v 'a b' etc/motd && setfattr -n trusted.overlay.opaque -v y bin &&
         setfattr -h -n trusted.x -v '' etc/link && setfattr -n security.capability -v 0sAQAAAgAgAAAAAAAAAAAAAAAAAAA= bin/second &&
-        setfacl -d -m u:9:rwx empty && truncate -s 300000 etc/sparse && printf end >> etc/sparse && : > .wh.x &&
+        setfacl -d -m u:9:rwx empty && truncate -s 3000000 etc/sparse && printf end >> etc/sparse && : > .wh.x &&
         touch -h -d '1969-12-31 23:59:58.5 UTC' etc/link && touch -d '2031-05-06 07:08:09.123456789 UTC' dev dev/null &&
         touch -d '@0' empty"#,
     );

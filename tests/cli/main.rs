@@ -1,6 +1,7 @@
 //! The rd command as a user sees it: one module a command, each test with a store of its own.
 
 mod cat_file;
+mod checkout_tree;
 mod commit;
 mod commit_tree;
 mod completion;
