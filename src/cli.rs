@@ -159,9 +159,12 @@ commands! {
     #[command(hide = true)]
     Monitor => monitor,
     CatFile => cat_file,
+    CheckoutTree => checkout_tree,
     CommitTree => commit_tree,
+    DiffRoot => diff_root,
     Fsck => fsck,
     HashObject => hash_object,
+    LsRoot => ls_root,
     LsTree => ls_tree,
     Mktree => mktree,
     RevParse => rev_parse,

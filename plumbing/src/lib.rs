@@ -23,6 +23,7 @@ pub mod history;
 pub mod image_name;
 pub mod import;
 pub mod layer;
+pub mod list;
 pub mod mount_image;
 pub mod revision;
 pub mod root;

@@ -12,7 +12,7 @@ mod pack;
 mod pack_file;
 pub mod refs;
 mod removed;
-mod staging;
+pub(crate) mod staging;
 mod sync;
 mod unneeded;
 
