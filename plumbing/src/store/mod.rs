@@ -42,6 +42,7 @@ impl Store {
         }
         let repo = config::open_repository(&dir)?;
         config::check_format(&dir, &repo)?;
+        let repo = if config::protect(&dir, &repo) { config::open_repository(&dir)? } else { repo };
         Ok(Self { dir, repo, ordinary: false })
     }
 
