@@ -168,4 +168,6 @@ commands! {
     UpdateRef => update_ref,
     WriteTree => write_tree,
     UploadPack => upload_pack,
+    #[command(hide = true)]
+    RemoteHelper => remote_helper,
 }

@@ -27,6 +27,7 @@ pub mod root;
 pub mod stat_cache;
 pub mod store;
 pub mod upload_pack;
+pub mod view;
 pub mod write_tree;
 
 pub use error::{Error, Result};
