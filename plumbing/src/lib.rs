@@ -22,11 +22,13 @@ pub mod image_name;
 pub mod import;
 pub mod layer;
 pub mod mount_image;
+pub mod pathspec;
 pub mod revision;
 pub mod root;
 pub mod stat_cache;
 pub mod store;
 pub mod upload_pack;
+pub mod walk;
 pub mod write_tree;
 
 pub use error::{Error, Result};

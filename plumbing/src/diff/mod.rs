@@ -8,8 +8,10 @@ pub mod config;
 mod links;
 mod listing;
 pub mod paths;
+pub mod renames;
 mod state;
 pub mod text;
+pub mod trees;
 mod walk;
 
 use std::collections::BTreeSet;

@@ -7,6 +7,7 @@ mod batch;
 mod config;
 mod consolidate;
 mod content;
+mod disk_usage;
 mod pack;
 pub mod refs;
 mod staging;
@@ -18,6 +19,7 @@ use gix::objs::Kind;
 
 pub use batch::Batch;
 pub use config::FORMAT;
+pub use disk_usage::DiskUsage;
 pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
 pub(crate) use pack::{encode_entry_header, pack_header};
 

@@ -88,6 +88,23 @@ pub struct Style {
     pub names: Names,
 }
 
+/// What git's object commands print of a commit below the line that names it, without a line end where it is made of
+/// placeholders. `data`: the encoded commit.
+pub fn text(store: &Store, commit: &Header, data: &[u8], style: &Style, screen: &Screen) -> Result<Vec<u8>, Failure> {
+    match &style.format {
+        Format::Oneline => Ok(message::subject(&commit.message).into()),
+        Format::Custom { text, .. } => Ok(format::expand(store, commit, style, text, screen)),
+        Format::Raw => {
+            let header = data.find("\n\n").map_or(data, |end| &data[..=end]);
+            let mut out = BString::from(header);
+            out.push(b'\n');
+            message::indent(&commit.message, false, true, &mut out);
+            Ok(with_one_end(out))
+        }
+        _ => body(store, commit, style),
+    }
+}
+
 /// Print `commit`, without the separator and without changes.
 pub fn print(screen: &mut Screen, store: &Store, commit: &Header, style: &Style) -> Result<(), Failure> {
     match &style.format {
@@ -143,10 +160,15 @@ fn body(store: &Store, commit: &Header, style: &Style) -> Result<Vec<u8>, Failur
         _ => (true, true),
     };
     message::indent(&commit.message, tabs, whole, &mut out);
+    Ok(with_one_end(out))
+}
+
+/// The text with a single line end.
+fn with_one_end(mut out: BString) -> Vec<u8> {
     let end = out.trim_end().len();
     out.truncate(end);
     out.push(b'\n');
-    Ok(out.into())
+    out.into()
 }
 
 fn people(store: &Store, commit: &Header, style: &Style, out: &mut BString) {
