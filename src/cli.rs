@@ -159,6 +159,7 @@ commands! {
     Monitor => monitor,
     CatFile => cat_file,
     CommitTree => commit_tree,
+    DiffTree => diff_tree,
     Fsck => fsck,
     HashObject => hash_object,
     LsTree => ls_tree,

@@ -6,6 +6,7 @@ pub mod commit_tree;
 pub mod completion;
 pub mod create;
 pub mod diff;
+pub mod diff_tree;
 pub mod export;
 pub mod fsck;
 pub mod hash_object;

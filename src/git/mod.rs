@@ -1,5 +1,6 @@
 //! Git's manners, for the object commands: its words for failures, its names, abbreviations and lines.
 
+pub mod diff;
 pub mod grep;
 pub mod ident;
 pub mod revisions;
@@ -14,9 +15,10 @@ use plumbing::{Error, Id, Store, revision};
 use crate::report::Failure;
 
 /// The object commands: what they print and end with is git's.
-pub const COMMANDS: [&str; 10] = [
+pub const COMMANDS: [&str; 11] = [
     "cat-file",
     "commit-tree",
+    "diff-tree",
     "hash-object",
     "ls-tree",
     "merge-base",
@@ -128,6 +130,12 @@ pub fn abbreviate(store: &Store, id: &Id, abbrev: Abbrev) -> Result<String, Fail
         }
     }
     Ok(hex)
+}
+
+/// The same for an id that there may be none of; then as many zeros.
+pub fn abbreviate_or_zeros(store: &Store, id: Option<&Id>, abbrev: Abbrev) -> Result<String, Failure> {
+    let null = Id::null(plumbing::gix::hash::Kind::Sha256);
+    abbreviate(store, id.unwrap_or(&null), abbrev)
 }
 
 /// Print `text` and a line end.

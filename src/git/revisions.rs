@@ -33,8 +33,13 @@ pub struct Arguments<'s> {
     /// What `--not` makes of what follows.
     negated: u16,
     exclude: Vec<String>,
+    /// `--stdin` means revisions.
+    pub reads_stdin: bool,
     read_stdin: bool,
 }
+
+/// Takes an option that isn't about revisions, and its value from what follows; false where it is none.
+pub type Other<'o, 'a> = dyn FnMut(&'a str, &mut dyn Iterator<Item = &'a str>) -> Result<bool, Failure> + 'o;
 
 /// A revision and its spelling.
 pub struct Named {
@@ -74,12 +79,13 @@ impl<'s> Arguments<'s> {
             paths: Vec::new(),
             negated: 0,
             exclude: Vec::new(),
+            reads_stdin: true,
             read_stdin: false,
         }
     }
 
     /// Take all of `args`; what `other` doesn't know either is wrong usage.
-    pub fn take(&mut self, args: &[String], mut other: impl FnMut(&str) -> Result<bool, Failure>) -> Result<(), Failure> {
+    pub fn take<'a>(&mut self, args: &'a [String], other: &mut Other<'_, 'a>) -> Result<(), Failure> {
         let dashes = args.iter().position(|arg| arg == "--");
         let end = dashes.unwrap_or(args.len());
         let mut rest = args[..end].iter().map(String::as_str);
@@ -88,8 +94,8 @@ impl<'s> Arguments<'s> {
             if arg.starts_with('-') && !only_revisions {
                 match arg {
                     "--end-of-options" => only_revisions = true,
-                    "--stdin" => self.stdin()?,
-                    _ if self.set(arg)? || self.option(arg, &mut rest)? || other(arg)? => {}
+                    "--stdin" if self.reads_stdin => self.stdin()?,
+                    _ if self.set(arg)? || self.option(arg, &mut rest)? || other(arg, &mut rest)? => {}
                     _ => return Err(Failure::usage(format!("unknown option: {arg}"))),
                 }
             } else if !self.revision(arg)? {
@@ -242,6 +248,7 @@ impl<'s> Arguments<'s> {
                 }
             }
             "--ignore-missing" => options.ignore_missing = true,
+            "--objects" if self.objects == Objects::Edge => {}
             "--objects" => self.objects = Objects::All,
             "--objects-edge" => self.objects = Objects::Edge,
             _ => return Ok(self.grep.switch(arg)),

@@ -91,7 +91,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let missing = missing.unwrap_or(Missing::Error);
     arguments.options.note_missing = missing != Missing::Error;
     let mut own = Own { style: Style::default(), in_commit_order: false, filter_tips: false, missing };
-    arguments.take(&args.args, |arg| own.take(arg))?;
+    arguments.take(&args.args, &mut |arg, _| own.take(arg))?;
     if !arguments.given {
         return Err(Failure::usage("no revision was given"));
     }

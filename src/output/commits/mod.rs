@@ -82,6 +82,8 @@ pub struct Style {
     pub date: DateStyle,
     /// Cut ids to what is unique.
     pub short_ids: bool,
+    /// How long short ids are in texts, where a command says it.
+    pub abbrev: Option<crate::git::Abbrev>,
     /// Name the images and containers that are at a commit, beside its id.
     pub decorate: bool,
     /// What is where.
@@ -102,6 +104,16 @@ pub fn text(store: &Store, commit: &Header, data: &[u8], style: &Style, screen: 
             Ok(with_one_end(out))
         }
         _ => body(store, commit, style),
+    }
+}
+
+impl Style {
+    /// The id as short as it is in texts.
+    fn short(&self, store: &Store, id: &Id) -> String {
+        match self.abbrev {
+            Some(abbrev) => crate::git::abbreviate(store, id, abbrev).unwrap_or_else(|_| id.to_string()),
+            None => abbreviate(store, id),
+        }
     }
 }
 
@@ -173,7 +185,7 @@ fn with_one_end(mut out: BString) -> Vec<u8> {
 
 fn people(store: &Store, commit: &Header, style: &Style, out: &mut BString) {
     if commit.parents.len() > 1 {
-        let parents: Vec<String> = commit.parents.iter().map(|id| abbreviate(store, id)).collect();
+        let parents: Vec<String> = commit.parents.iter().map(|id| style.short(store, id)).collect();
         out.extend_from_slice(format!("Merge: {}\n", parents.join(" ")).as_bytes());
     }
     let mut line = |title: &str, text: &[u8]| out.extend_from_slice(&[title.as_bytes(), text, b"\n"].concat());
