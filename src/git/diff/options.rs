@@ -157,6 +157,7 @@ impl Options {
     }
 
     fn format(&mut self, arg: &str) -> Result<bool, Failure> {
+        let was_none = self.formats.none;
         let (name, value) = arg.split_once('=').map_or((arg, None), |(name, value)| (name, Some(value)));
         let formats = &mut self.formats;
         match (name, value) {
@@ -188,7 +189,8 @@ impl Options {
             }
             _ => return Ok(false),
         }
-        self.formats.none = false;
+        // git leaves it to its user to see that these two contradict -s.
+        self.formats.none = was_none && matches!(name, "--name-only" | "--name-status");
         Ok(true)
     }
 
