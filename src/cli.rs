@@ -152,16 +152,20 @@ commands! {
     Rmi => rmi,
     Inspect => inspect,
     History => history,
+    Gc => gc,
     Info => info,
     Version => version,
     Completion => completion,
     #[command(hide = true)]
     Monitor => monitor,
     CatFile => cat_file,
+    CheckoutTree => checkout_tree,
     CommitTree => commit_tree,
     DiffTree => diff_tree,
+    DiffRoot => diff_root,
     Fsck => fsck,
     HashObject => hash_object,
+    LsRoot => ls_root,
     LsTree => ls_tree,
     MergeBase => merge_base,
     Mktree => mktree,
@@ -171,4 +175,7 @@ commands! {
     UpdateRef => update_ref,
     WriteTree => write_tree,
     UploadPack => upload_pack,
+    ReceivePack => receive_pack,
+    #[command(hide = true)]
+    RemoteHelper => remote_helper,
 }

@@ -75,8 +75,7 @@ impl Pathspec {
     }
 
     fn best(&self, entry: &Entry<'_>, exclusions: bool) -> Interest {
-        let mut otherwise =
-            if self.items.iter().any(Item::has_wildcards) { Interest::No } else { Interest::NoneFrom };
+        let mut otherwise = if self.items.iter().any(Item::has_wildcards) { Interest::No } else { Interest::NoneFrom };
         for item in self.items.iter().rev().filter(|item| item.excludes == exclusions) {
             match item.matches(entry, &mut otherwise) {
                 Some(found) => return found,
@@ -97,11 +96,8 @@ struct Entry<'a> {
 
 impl Item {
     fn parse(spec: &[u8]) -> Result<Self> {
-        let invalid = |why: &str| Error::Invalid {
-            what: "pathspec",
-            input: spec.to_str_lossy().into_owned(),
-            why: why.into(),
-        };
+        let invalid =
+            |why: &str| Error::Invalid { what: "pathspec", input: spec.to_str_lossy().into_owned(), why: why.into() };
         if spec.is_empty() {
             return Err(invalid("empty string is not a valid pathspec"));
         }
@@ -132,7 +128,8 @@ impl Item {
         if is_literal && item.glob {
             return Err(invalid("'literal' and 'glob' are incompatible"));
         }
-        item.path = if from_top { rest.into() } else { normalized(rest).ok_or_else(|| invalid("outside repository"))? };
+        item.path =
+            if from_top { rest.into() } else { normalized(rest).ok_or_else(|| invalid("outside repository"))? };
         let wild = item.path.find_byteset(b"*?[\\");
         item.literal = if is_literal { None } else { wild }.unwrap_or(item.path.len());
         Ok(item)

@@ -230,13 +230,7 @@ impl<'s> DiffTree<'s> {
         Ok(())
     }
 
-    fn combined(
-        &mut self,
-        id: &Id,
-        tree: &Id,
-        parents: &[Id],
-        waiting: &mut Option<Above>,
-    ) -> Result<(), Failure> {
+    fn combined(&mut self, id: &Id, tree: &Id, parents: &[Id], waiting: &mut Option<Above>) -> Result<(), Failure> {
         let mut options = self.own.diff.clone();
         options.recursive = true;
         let mut by_parent = Vec::new();

@@ -1,14 +1,17 @@
 //! The commands, one file each: `struct Args`, whose comment is the help, and `fn run`.
 
 pub mod cat_file;
+pub mod checkout_tree;
 pub mod commit;
 pub mod commit_tree;
 pub mod completion;
 pub mod create;
 pub mod diff;
+pub mod diff_root;
 pub mod diff_tree;
 pub mod export;
 pub mod fsck;
+pub mod gc;
 pub mod hash_object;
 pub mod history;
 pub mod images;
@@ -18,11 +21,14 @@ pub mod init;
 pub mod inspect;
 pub mod load;
 pub mod log;
+pub mod ls_root;
 pub mod ls_tree;
 pub mod merge_base;
 pub mod mktree;
 pub mod monitor;
 pub mod ps;
+pub mod receive_pack;
+pub mod remote_helper;
 pub mod rev_list;
 pub mod rev_parse;
 pub mod rm;

@@ -259,9 +259,8 @@ impl<'s> Arguments<'s> {
     fn text<'a>(&mut self, arg: &'a str, rest: &mut dyn Iterator<Item = &'a str>) -> Result<bool, Failure> {
         if let Some(name) = arg.strip_prefix("--ancestry-path=") {
             let id = commit(self.store, name)?;
-            let id = id.ok_or_else(|| {
-                Failure::fatal(format!("could not get commit for --ancestry-path argument {name}"))
-            })?;
+            let id =
+                id.ok_or_else(|| Failure::fatal(format!("could not get commit for --ancestry-path argument {name}")))?;
             self.options.ancestry_path.get_or_insert_default().push(id);
             self.options.full_history = true;
             return Ok(true);
@@ -284,9 +283,8 @@ impl<'s> Arguments<'s> {
             true => format!("{all}{glob}"),
             false => format!("{all}{}/*", glob.trim_end_matches('/')),
         });
-        let is_match = |pattern: &str, name: &str| {
-            plumbing::gix::glob::wildmatch(pattern.into(), name.into(), Mode::empty())
-        };
+        let is_match =
+            |pattern: &str, name: &str| plumbing::gix::glob::wildmatch(pattern.into(), name.into(), Mode::empty());
         let exclude = std::mem::take(&mut self.exclude);
         for (name, id) in crate::commands::show_ref::all_refs(self.store)? {
             let Some(short) = name.strip_prefix(all) else { continue };

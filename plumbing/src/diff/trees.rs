@@ -152,7 +152,10 @@ impl<'t> Entries<'t> {
                 break;
             };
             let entry = entry.map_err(|error| {
-                Error::damaged(format!("tree {}", self.id.unwrap_or(Id::null(gix::hash::Kind::Sha256))), error.to_string())
+                Error::damaged(
+                    format!("tree {}", self.id.unwrap_or(Id::null(gix::hash::Kind::Sha256))),
+                    error.to_string(),
+                )
             })?;
             if self.all {
                 self.next = Some(entry);

@@ -72,7 +72,15 @@ impl<'s> Graph<'s> {
         if number == next {
             let tree = Id::null(id.kind());
             let (date, author_date) = (0, 0);
-            self.commits.push(Commit { id, tree, parents: Vec::new(), date, author_date, flags: 0, state: State::Unread });
+            self.commits.push(Commit {
+                id,
+                tree,
+                parents: Vec::new(),
+                date,
+                author_date,
+                flags: 0,
+                state: State::Unread,
+            });
         }
         number
     }

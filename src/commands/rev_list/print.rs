@@ -126,7 +126,14 @@ impl<'s> Printer<'s> {
     pub(super) fn new(store: &'s Store, style: Style) -> Result<Self, Failure> {
         let format = style.format.clone().unwrap_or(Format::Raw);
         let names = if format.wants_names() { Names::of_git(store)? } else { Names::default() };
-        let commits = commits::Style { format, date: style.date, short_ids: false, abbrev: Some(style.abbrev), decorate: false, names };
+        let commits = commits::Style {
+            format,
+            date: style.date,
+            short_ids: false,
+            abbrev: Some(style.abbrev),
+            decorate: false,
+            names,
+        };
         let disk = style.disk_usage.map(|_| DiskUsage::read(store)).transpose()?;
         let (screen, out) = (Screen::plain(), git::stdout());
         Ok(Self { store, style, commits, screen, out, left: 0, right: 0, same: 0, disk, used: 0 })

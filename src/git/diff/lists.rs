@@ -20,7 +20,11 @@ pub(super) fn print(out: &mut dyn Write, store: &Store, pair: &Pair, options: &O
     if !options.formats.name_status {
         write!(out, ":{} {} ", octal(pair.before.as_ref()), octal(pair.after.as_ref()))?;
         for file in [&pair.before, &pair.after] {
-            write!(out, "{} ", abbreviate_or_zeros(store, file.as_ref().map(|file| &file.version.id), options.abbrev)?)?;
+            write!(
+                out,
+                "{} ",
+                abbreviate_or_zeros(store, file.as_ref().map(|file| &file.version.id), options.abbrev)?
+            )?;
         }
     }
     match pair.score {

@@ -322,9 +322,15 @@ mod tests {
 
     #[test]
     fn similarities_are_read_as_git_reads_them() {
-        for (text, wanted) in
-            [("", 30_000), ("5", 30_000), ("50", 30_000), ("50%", 30_000), ("90%", 54_000), (".25", 15_000), ("100%", MAX_SCORE)]
-        {
+        for (text, wanted) in [
+            ("", 30_000),
+            ("5", 30_000),
+            ("50", 30_000),
+            ("50%", 30_000),
+            ("90%", 54_000),
+            (".25", 15_000),
+            ("100%", MAX_SCORE),
+        ] {
             assert_eq!(score(text), Some(wanted), "{text}");
         }
         assert_eq!(score("x"), None);

@@ -63,10 +63,8 @@ pub(super) fn print(out: &mut dyn Write, store: &Store, pairs: &[Pair], options:
     if options.formats.numstat {
         rows.iter().try_for_each(|(pair, count)| numstat(out, pair, count, options))?;
     }
-    let shown: Vec<Row> = rows
-        .iter()
-        .map(|(pair, count)| Row { name: name(pair, options), count: count.clone(), words: None })
-        .collect();
+    let shown: Vec<Row> =
+        rows.iter().map(|(pair, count)| Row { name: name(pair, options), count: count.clone(), words: None }).collect();
     if options.formats.stat {
         let Widths { total, name, graph, count } = options.widths;
         let columns = if total == 0 { 80 } else { total };

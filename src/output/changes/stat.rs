@@ -22,9 +22,15 @@ pub struct Row {
 /// How much of a file changed.
 #[derive(Debug, Clone)]
 pub enum Count {
-    Lines { added: u64, removed: u64 },
+    Lines {
+        added: u64,
+        removed: u64,
+    },
     /// The sizes of a file that has no lines; none are shown where both are 0.
-    Bytes { before: u64, after: u64 },
+    Bytes {
+        before: u64,
+        after: u64,
+    },
 }
 
 impl Count {
