@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod archive;
+pub mod bundle;
 pub mod capture;
 pub mod checkout;
 pub mod cold;

@@ -1,5 +1,6 @@
 //! The commands, one file each: `struct Args`, whose comment is the help, and `fn run`.
 
+pub mod bundle;
 pub mod cat_file;
 pub mod checkout_tree;
 pub mod commit;

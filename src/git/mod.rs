@@ -17,7 +17,8 @@ use plumbing::{Error, Id, Store, revision};
 use crate::report::Failure;
 
 /// The object commands: what they print and end with is git's.
-pub const COMMANDS: [&str; 11] = [
+pub const COMMANDS: [&str; 12] = [
+    "bundle",
     "cat-file",
     "commit-tree",
     "diff-tree",

@@ -44,7 +44,6 @@ pub type Other<'o, 'a> = dyn FnMut(&'a str, &mut dyn Iterator<Item = &'a str>) -
 /// A revision and its spelling.
 pub struct Named {
     pub id: Id,
-    pub flags: u16,
     /// The name without `^`; that of a ref where a set of refs was asked for.
     pub name: String,
     /// The full name of the ref that it is.
@@ -295,8 +294,7 @@ impl<'s> Arguments<'s> {
                 continue;
             }
             self.push(id, 0, BString::default());
-            let flags = self.negated;
-            self.named.push(Named { id, flags, name: name.clone(), reference: Some(name) });
+            self.named.push(Named { id, name: name.clone(), reference: Some(name) });
         }
         Ok(())
     }
@@ -305,8 +303,8 @@ impl<'s> Arguments<'s> {
         let head = self.store.repo().head().map_err(Error::git("read HEAD"))?;
         if let Some(id) = head.id() {
             self.push(id.detach(), 0, BString::default());
-            let (flags, name) = (self.negated, "HEAD".to_owned());
-            self.named.push(Named { id: id.detach(), flags, reference: Some(name.clone()), name });
+            let name = "HEAD".to_owned();
+            self.named.push(Named { id: id.detach(), reference: Some(name.clone()), name });
         }
         Ok(())
     }
@@ -416,8 +414,7 @@ impl<'s> Arguments<'s> {
             None => BString::default(),
         };
         self.push(id, flags, path);
-        let flags = self.negated ^ flags;
-        self.named.push(Named { id, flags, name: spelling.to_owned(), reference: revision.name.clone() });
+        self.named.push(Named { id, name: spelling.to_owned(), reference: revision.name.clone() });
         Ok(())
     }
 
@@ -435,8 +432,7 @@ impl<'s> Arguments<'s> {
         for (revision, flags, name) in [(left, flag::LEFT, left_name), (right, 0, right_name)] {
             let id = revision.object(self.store)?;
             self.push(id, flags, BString::default());
-            let flags = self.negated ^ flags;
-            self.named.push(Named { id, flags, name: name.to_owned(), reference: revision.name.clone() });
+            self.named.push(Named { id, name: name.to_owned(), reference: revision.name.clone() });
         }
         Ok(())
     }

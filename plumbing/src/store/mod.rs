@@ -127,7 +127,7 @@ impl Store {
 
     /// The folder in which files without a name are staged.
     pub(crate) fn staging_parent(&self) -> PathBuf {
-        self.content_dir()
+        if self.ordinary { self.dir.join("objects") } else { self.content_dir() }
     }
 
     /// The cache of mountable metadata images.

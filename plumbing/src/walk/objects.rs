@@ -72,6 +72,22 @@ impl Filter {
     }
 }
 
+impl std::fmt::Display for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Filter::None => Ok(()),
+            Filter::NoBlobs => f.write_str("blob:none"),
+            Filter::LargeBlobs { from } => write!(f, "blob:limit={from}"),
+            Filter::Depth(depth) => write!(f, "tree:{depth}"),
+            Filter::Other(kind) => write!(f, "object:type={kind}"),
+            Filter::Any(all) => {
+                let escaped = |filter: &Filter| filter.to_string().replace('%', "%25").replace('+', "%2b");
+                write!(f, "combine:{}", all.iter().map(escaped).collect::<Vec<_>>().join("+"))
+            }
+        }
+    }
+}
+
 /// A number with git's units `k`, `m`, `g`.
 fn parse_size(text: &str) -> Option<u64> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

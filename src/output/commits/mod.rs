@@ -90,6 +90,11 @@ pub struct Style {
     pub names: Names,
 }
 
+/// The first paragraph of the message as one line.
+pub fn subject(commit: &Header) -> BString {
+    message::subject(&commit.message)
+}
+
 /// What git's object commands print of a commit below the line that names it, without a line end where it is made of
 /// placeholders. `data`: the encoded commit.
 pub fn text(store: &Store, commit: &Header, data: &[u8], style: &Style, screen: &Screen) -> Result<Vec<u8>, Failure> {
