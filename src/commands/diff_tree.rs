@@ -208,7 +208,10 @@ impl<'s> DiffTree<'s> {
             ([], _) if self.own.root => self.compare(None, &header.tree, &mut waiting)?,
             ([], _) => {}
             ([_, _, ..], Merges::Off) => {}
-            ([_, _, ..], Merges::Combined { .. }) => self.combined(&id, &header.tree, &parents, &mut waiting)?,
+            ([_, _, ..], Merges::Combined { dense }) => {
+                waiting = None;
+                self.combined(&id, &header.tree, &parents, dense)?;
+            }
             ([_, _, ..], Merges::Separate) => {
                 let mut any = false;
                 for parent in &parents {
@@ -230,7 +233,14 @@ impl<'s> DiffTree<'s> {
         Ok(())
     }
 
-    fn combined(&mut self, id: &Id, tree: &Id, parents: &[Id], waiting: &mut Option<Above>) -> Result<(), Failure> {
+    /// Print what a merge has from none of its parents.
+    fn combined(&mut self, id: &Id, tree: &Id, parents: &[Id], dense: bool) -> Result<(), Failure> {
+        if !self.own.no_commit_id {
+            self.commit_header(&Above { commit: *id, parent: None })?;
+            if self.own.format.as_ref().is_some_and(|format| !format.is_empty()) && !self.own.diff.formats.none {
+                self.out.write_all(self.end())?;
+            }
+        }
         let mut options = self.own.diff.clone();
         options.recursive = true;
         let mut by_parent = Vec::new();
@@ -238,15 +248,11 @@ impl<'s> DiffTree<'s> {
             let before = self.store.read_header(parent)?.tree;
             by_parent.push(diff::pairs(self.store, Some(&before), Some(tree), &options)?);
         }
-        let mut text = Vec::new();
-        let store = self.store;
-        let any = diff::combined(&mut text, store, &by_parent, &options, &mut |_| Ok(()))?;
-        if any {
-            self.header(&Above { commit: *id, parent: None })?;
-            self.out.write_all(&text)?;
-            *waiting = None;
-        }
-        Ok(())
+        diff::combined(&mut self.out, self.store, &by_parent, dense, &options)
+    }
+
+    fn end(&self) -> &'static [u8] {
+        if self.own.diff.nul { b"\0" } else { b"\n" }
     }
 
     /// Print what stands above a commit's differences.
@@ -254,7 +260,21 @@ impl<'s> DiffTree<'s> {
         if self.own.no_commit_id {
             return Ok(());
         }
-        let end: &[u8] = if self.own.diff.nul { b"\0" } else { b"\n" };
+        self.commit_header(above)?;
+        let formats = self.own.diff.formats;
+        let Some(format) = &self.own.format else { return Ok(()) };
+        if !formats.none && *format != Format::Oneline && !format.is_empty() {
+            if formats.stat && formats.patch {
+                self.out.write_all(b"---")?;
+            }
+            self.out.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+
+    /// Print the commit itself.
+    fn commit_header(&mut self, above: &Above) -> Result<(), Failure> {
+        let end = self.end();
         let abbrev = if self.own.abbreviated { self.own.diff.abbrev } else { Abbrev::Full };
         let id = git::abbreviate(self.store, &above.commit, abbrev)?;
         let Some(format) = self.own.format.clone() else {
@@ -277,16 +297,8 @@ impl<'s> DiffTree<'s> {
         let header = self.store.read_header(&above.commit)?;
         let text = commits::text(self.store, &header, &data, &self.commits, &self.screen)?;
         self.out.write_all(&text)?;
-        let is_empty = matches!(&format, Format::Custom { text, .. } if text.is_empty());
-        if !format.has_separators() && !is_empty {
+        if !format.has_separators() && !format.is_empty() {
             self.out.write_all(end)?;
-        }
-        let formats = self.own.diff.formats;
-        if !formats.none && format != Format::Oneline && !is_empty {
-            if formats.stat && formats.patch {
-                self.out.write_all(b"---")?;
-            }
-            self.out.write_all(b"\n")?;
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ fn revisions_come_from_standard_input_too() {
     ask(&mut court, &["rev-list", "--stdin"], "");
     ask(&mut court, &["rev-list", "--stdin"], "nope\n");
     ask(&mut court, &["rev-list", "--stdin"], "--reverse\nh1\n");
-    ask(&mut court, &["rev-list", "--objects", "--stdin", "--not", "main"], "web\nrefs/images/docker.io/library/debian@12\n");
+    ask(&mut court, &["rev-list", "--objects", "--stdin", "--not", "main"], "h1\nrefs/images/docker.io/library/debian@12\n");
     court.verdict(7);
 }
 

@@ -4,6 +4,7 @@
 //! [`compare`] takes roots in the store and roots in memory alike; [`config`] compares configurations field by
 //! field, [`text`] the lines of two files.
 
+pub mod combined;
 pub mod config;
 mod links;
 mod listing;

@@ -268,6 +268,9 @@ impl Options {
             self.formats = Formats { name_only, name_status, none, ..Formats::default() };
         }
         self.recursive |= self.formats.needs_files();
+        if let Some(detect) = self.detect.as_mut().filter(|_| self.copies_of_all) {
+            detect.copies = true;
+        }
         if self.quiet {
             self.formats = Formats { none: true, ..Formats::default() };
             self.exit_code = true;

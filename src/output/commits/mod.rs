@@ -66,6 +66,11 @@ impl Format {
         !matches!(self, Self::Oneline | Self::Custom { terminated: true, .. })
     }
 
+    /// Whether it is made of nothing.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Custom { text, .. } if text.is_empty())
+    }
+
     /// Whether names of refs appear in it.
     pub fn wants_names(&self) -> bool {
         let signs = ["%d", "%D", "%+d", "%+D", "%-d", "%-D", "% d", "% D"];
