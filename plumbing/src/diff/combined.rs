@@ -11,7 +11,8 @@ const MOST: usize = 1 << 26;
 /// Lines that changed, with some that didn't around them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Hunk<'a> {
-    /// First line, counted from 1, and number of lines, for each parent.
+    /// First line, counted from 1, and number of lines, for each parent. Without context the number may wrap below zero,
+    /// as git's does.
     pub before: Vec<(usize, usize)>,
     /// The same for the result.
     pub after: (usize, usize),
@@ -148,7 +149,7 @@ impl<'a> Merge<'a> {
 
     /// The first line from `at` on that is shown, or isn't.
     fn find(&self, shown: bool, at: usize) -> usize {
-        (at..=self.count).find(|at| self.lines[*at].shown == shown).unwrap_or(self.count.max(at - 1) + 1)
+        (at..=self.count).find(|at| self.lines[*at].shown == shown).unwrap_or(at.max(self.count + 1))
     }
 
     /// A hunk whose last line is there for what was lost before it ends a line earlier.
@@ -251,10 +252,11 @@ impl<'a> Merge<'a> {
     fn hunk(&self, begin: usize, end: usize, parents: usize, heading: Option<&'a [u8]>) -> Hunk<'a> {
         let unchanged = |line: &Line<'_>| self.context == 0 && line.added & self.all == 0;
         let skipped = self.lines[begin..end].iter().filter(|line| unchanged(line)).count();
-        let length = end - begin - usize::from(end > self.count) - skipped.min(end - begin);
+        // Without context git counts the place of lines that are gone at the very end, and so below zero.
+        let length = (end - begin - usize::from(end > self.count)).wrapping_sub(skipped);
         let position = |parent: usize| {
             let (from, to) = (self.lines[begin].numbers[parent], self.lines[end].numbers[parent]);
-            (from, (to - from).saturating_sub(skipped))
+            (from, to.wrapping_sub(from).wrapping_sub(skipped))
         };
         let mut lines = Vec::new();
         for at in begin..end {
