@@ -1,5 +1,6 @@
 //! The command line: global flags and the list of commands.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -99,6 +100,25 @@ pub fn default_store_dir() -> PathBuf {
     data.unwrap_or_else(|| PathBuf::from("/var/lib")).join("rd")
 }
 
+/// The command line as it is parsed: what follows `diff-tree` is git's alone, which has a `--root` of its own.
+pub fn arguments() -> Vec<OsString> {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    let mut at = 1;
+    while let Some(arg) = args.get(at).and_then(|arg| arg.to_str()) {
+        match arg {
+            "--root" | "--git-dir" | "--color" => at += 2,
+            _ if arg.starts_with('-') => at += 1,
+            _ => break,
+        }
+    }
+    let is_git = args.get(at).is_some_and(|arg| arg == "diff-tree");
+    let asks_for_help = args.get(at + 1).is_some_and(|arg| arg == "--help" || arg == "-h");
+    if is_git && !asks_for_help {
+        args.insert(at + 1, "--".into());
+    }
+    args
+}
+
 /// Say what is wrong with the command line, or print the help; the exit status, which for the object commands is git's.
 pub fn misused(error: &clap::Error) -> ExitCode {
     // A reader that has gone needs no help.
@@ -158,15 +178,19 @@ commands! {
     Completion => completion,
     #[command(hide = true)]
     Monitor => monitor,
+    Bundle => bundle,
     CatFile => cat_file,
     CheckoutTree => checkout_tree,
     CommitTree => commit_tree,
+    DiffTree => diff_tree,
     DiffRoot => diff_root,
     Fsck => fsck,
     HashObject => hash_object,
     LsRoot => ls_root,
     LsTree => ls_tree,
+    MergeBase => merge_base,
     Mktree => mktree,
+    RevList => rev_list,
     RevParse => rev_parse,
     ShowRef => show_ref,
     UpdateRef => update_ref,

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod archive;
+pub mod bundle;
 pub mod capture;
 pub mod checkout;
 pub mod cold;
@@ -25,6 +26,7 @@ pub mod import;
 pub mod layer;
 pub mod list;
 pub mod mount_image;
+pub mod pathspec;
 pub mod receive_pack;
 pub mod revision;
 pub mod root;
@@ -32,6 +34,7 @@ pub mod stat_cache;
 pub mod store;
 pub mod upload_pack;
 pub mod view;
+pub mod walk;
 pub mod write_tree;
 
 pub use error::{Error, Result};

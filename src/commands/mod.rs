@@ -1,5 +1,6 @@
 //! The commands, one file each: `struct Args`, whose comment is the help, and `fn run`.
 
+pub mod bundle;
 pub mod cat_file;
 pub mod checkout_tree;
 pub mod commit;
@@ -8,6 +9,7 @@ pub mod completion;
 pub mod create;
 pub mod diff;
 pub mod diff_root;
+pub mod diff_tree;
 pub mod export;
 pub mod fsck;
 pub mod gc;
@@ -22,11 +24,13 @@ pub mod load;
 pub mod log;
 pub mod ls_root;
 pub mod ls_tree;
+pub mod merge_base;
 pub mod mktree;
 pub mod monitor;
 pub mod ps;
 pub mod receive_pack;
 pub mod remote_helper;
+pub mod rev_list;
 pub mod rev_parse;
 pub mod rm;
 pub mod rmi;

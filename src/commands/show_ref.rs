@@ -97,7 +97,7 @@ fn read_ref(store: &Store, name: &str) -> Result<Option<Id>, Failure> {
 }
 
 /// All refs with what they come to, by name; those that lead nowhere are left out.
-pub(super) fn all_refs(store: &Store) -> Result<Vec<(String, Id)>, Failure> {
+pub fn all_refs(store: &Store) -> Result<Vec<(String, Id)>, Failure> {
     let doing = || Error::git("list the refs");
     let platform = store.repo().references().map_err(doing())?;
     let mut list = Vec::new();

@@ -1,8 +1,11 @@
 //! Git's manners, for the object commands: its words for failures, its names, abbreviations and lines.
 
+pub mod diff;
+pub mod grep;
 pub mod ident;
 pub mod lines;
 pub mod options;
+pub mod revisions;
 pub mod tree;
 
 use std::io::{BufWriter, StdoutLock, Write};
@@ -14,8 +17,20 @@ use plumbing::{Error, Id, Store, revision};
 use crate::report::Failure;
 
 /// The object commands: what they print and end with is git's.
-pub const COMMANDS: [&str; 8] =
-    ["cat-file", "commit-tree", "hash-object", "ls-tree", "mktree", "rev-parse", "show-ref", "update-ref"];
+pub const COMMANDS: [&str; 12] = [
+    "bundle",
+    "cat-file",
+    "commit-tree",
+    "diff-tree",
+    "hash-object",
+    "ls-tree",
+    "merge-base",
+    "mktree",
+    "rev-list",
+    "rev-parse",
+    "show-ref",
+    "update-ref",
+];
 
 /// Where an object command prints: buffered, since an image has tens of thousands of lines.
 pub fn stdout() -> BufWriter<StdoutLock<'static>> {
@@ -120,6 +135,12 @@ pub fn abbreviate(store: &Store, id: &Id, abbrev: Abbrev) -> Result<String, Fail
         }
     }
     Ok(hex)
+}
+
+/// The same for an id that there may be none of; then as many zeros.
+pub fn abbreviate_or_zeros(store: &Store, id: Option<&Id>, abbrev: Abbrev) -> Result<String, Failure> {
+    let null = Id::null(plumbing::gix::hash::Kind::Sha256);
+    abbreviate(store, id.unwrap_or(&null), abbrev)
 }
 
 /// Print `text` and a line end.

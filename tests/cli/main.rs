@@ -1,5 +1,6 @@
 //! The rd command as a user sees it: one module a command, each test with a store of its own.
 
+mod bundle;
 mod cat_file;
 mod checkout_tree;
 mod commit;
@@ -8,6 +9,7 @@ mod completion;
 mod container;
 mod diff;
 mod diff_root;
+mod diff_tree;
 mod export;
 mod fsck;
 mod gc;
@@ -23,9 +25,11 @@ mod load;
 mod log;
 mod ls_root;
 mod ls_tree;
+mod merge_base;
 mod mktree;
 mod ordinary;
 mod random;
+mod rev_list;
 mod rev_parse;
 mod rmi;
 mod sandbox;

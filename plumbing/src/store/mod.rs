@@ -7,6 +7,7 @@ mod batch;
 mod config;
 mod consolidate;
 mod content;
+mod disk_usage;
 mod hold;
 mod pack;
 mod pack_file;
@@ -24,6 +25,7 @@ pub use batch::Batch;
 pub use config::FORMAT;
 pub(crate) use consolidate::{lock as lock_packs, remove as remove_pack};
 pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
+pub use disk_usage::DiskUsage;
 pub(crate) use hold::Alone;
 pub use hold::Hold;
 pub(crate) use pack::{MARK, StagedPack, UNNEEDED_MARK, encode_entry_header, pack_header, sync_names};
@@ -128,7 +130,7 @@ impl Store {
 
     /// The folder in which files without a name are staged.
     pub(crate) fn staging_parent(&self) -> PathBuf {
-        self.content_dir()
+        if self.ordinary { self.dir.join("objects") } else { self.content_dir() }
     }
 
     /// The cache of mountable metadata images.
