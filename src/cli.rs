@@ -1,5 +1,6 @@
 //! The command line: global flags and the list of commands.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -58,6 +59,14 @@ impl Globals {
         let store = Store::open_or_create(self.store_dir())?;
         self.clear_up(&store);
         Ok(store)
+    }
+
+    /// After a command that wrote: start a collection if the last one is long ago. It goes on when this process has ended.
+    pub fn collect_if_due(&self, store: &Store) {
+        let mut collector: Vec<OsString> = vec!["/proc/self/exe".into(), "--root".into()];
+        collector.extend([store.dir().canonicalize().unwrap_or_else(|_| store.dir().to_owned()).into_os_string()]);
+        collector.extend(["gc", "--auto", "--quiet"].map(OsString::from));
+        porcelain::housekeeping::auto::start_if_due(store, &collector);
     }
 
     /// Finish or undo what a killed command or container left behind. That it can't be done is no reason not to do
@@ -152,6 +161,10 @@ commands! {
     Rmi => rmi,
     Inspect => inspect,
     History => history,
+    Image => image,
+    Container => container,
+    System => system,
+    Prune => prune,
     Gc => gc,
     Info => info,
     Version => version,

@@ -22,6 +22,7 @@ mod log;
 mod ls_tree;
 mod mktree;
 mod ordinary;
+mod prune;
 mod rev_parse;
 mod rmi;
 mod sandbox;

@@ -7,6 +7,7 @@ mod batch;
 mod config;
 mod consolidate;
 mod content;
+mod forget;
 mod hold;
 mod pack;
 mod pack_file;

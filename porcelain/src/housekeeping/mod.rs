@@ -1,6 +1,9 @@
 //! Keeping a store small: `rd gc`, and docker's prune commands on top of it.
 
+pub mod auto;
 mod caches;
+pub mod prune;
+pub mod usage;
 
 use plumbing::gc;
 use plumbing::{Id, Store};
