@@ -172,9 +172,12 @@ commands! {
     #[command(hide = true)]
     Monitor => monitor,
     CatFile => cat_file,
+    CheckoutTree => checkout_tree,
     CommitTree => commit_tree,
+    DiffRoot => diff_root,
     Fsck => fsck,
     HashObject => hash_object,
+    LsRoot => ls_root,
     LsTree => ls_tree,
     Mktree => mktree,
     RevParse => rev_parse,
@@ -182,4 +185,7 @@ commands! {
     UpdateRef => update_ref,
     WriteTree => write_tree,
     UploadPack => upload_pack,
+    ReceivePack => receive_pack,
+    #[command(hide = true)]
+    RemoteHelper => remote_helper,
 }

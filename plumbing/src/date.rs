@@ -92,7 +92,8 @@ pub fn cutoff(text: &str) -> Result<i64> {
             }
         }
     }
-    let spaced = if text.contains(".ago") || text.contains(".weeks") { text.replace('.', " ") } else { text.to_owned() };
+    let spaced =
+        if text.contains(".ago") || text.contains(".weeks") { text.replace('.', " ") } else { text.to_owned() };
     let found = gix::date::parse(spaced.trim(), Some(gix::date::Zoned::now()));
     let found = found.map_err(|_| Error::Invalid {
         what: "age",
@@ -164,9 +165,14 @@ mod tests {
     fn ages_are_dockers_or_gits() {
         let now = crate::commit::now();
         let age = |text: &str| now - cutoff(text).unwrap();
-        for (text, seconds) in
-            [("24h", 86_400), ("1h30m", 5400), ("0s", 0), ("2w", 1_209_600), ("2.weeks.ago", 1_209_600), ("3 days ago", 259_200)]
-        {
+        for (text, seconds) in [
+            ("24h", 86_400),
+            ("1h30m", 5400),
+            ("0s", 0),
+            ("2w", 1_209_600),
+            ("2.weeks.ago", 1_209_600),
+            ("3 days ago", 259_200),
+        ] {
             assert!((seconds - 2..=seconds + 2).contains(&age(text)), "{text}: {}", age(text));
         }
         assert_eq!(cutoff("now").unwrap(), i64::MAX);

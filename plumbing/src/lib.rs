@@ -23,12 +23,15 @@ pub mod history;
 pub mod image_name;
 pub mod import;
 pub mod layer;
+pub mod list;
 pub mod mount_image;
+pub mod receive_pack;
 pub mod revision;
 pub mod root;
 pub mod stat_cache;
 pub mod store;
 pub mod upload_pack;
+pub mod view;
 pub mod write_tree;
 
 pub use error::{Error, Result};

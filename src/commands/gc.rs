@@ -91,7 +91,12 @@ fn told(collected: &Collected, dry_run: bool) -> String {
     line(store.packed, "loose object", "loose objects", if dry_run { "would be packed" } else { "packed" }.into());
     line(collected.caches, "cache", "caches", format!("{removed}, {}", size::decimal(collected.cache_bytes)));
     line(collected.leftovers, "left-over folder of a container", "left-over folders of containers", removed.into());
-    line(store.forgotten, "removed name", "removed names", if dry_run { "would be forgotten" } else { "forgotten" }.into());
+    line(
+        store.forgotten,
+        "removed name",
+        "removed names",
+        if dry_run { "would be forgotten" } else { "forgotten" }.into(),
+    );
     line(store.waiting, "unneeded object", "unneeded objects", "too young to go".into());
     let total = if dry_run { "Reclaimable space" } else { "Total reclaimed space" };
     text + &format!("{total}: {}\n", size::decimal(collected.freed()))

@@ -1,12 +1,14 @@
 //! The commands, one file each: `struct Args`, whose comment is the help, and `fn run`.
 
 pub mod cat_file;
+pub mod checkout_tree;
 pub mod commit;
 pub mod commit_tree;
 pub mod completion;
 pub mod container;
 pub mod create;
 pub mod diff;
+pub mod diff_root;
 pub mod export;
 pub mod fsck;
 pub mod gc;
@@ -20,11 +22,14 @@ pub mod init;
 pub mod inspect;
 pub mod load;
 pub mod log;
+pub mod ls_root;
 pub mod ls_tree;
 pub mod mktree;
 pub mod monitor;
 pub mod prune;
 pub mod ps;
+pub mod receive_pack;
+pub mod remote_helper;
 pub mod rev_parse;
 pub mod rm;
 pub mod rmi;

@@ -182,11 +182,8 @@ fn caches_of_what_has_no_name_go() {
         mounts.iter().filter(|path| path.extension().is_some_and(|e| e == "erofs")).count()
     };
     sandbox.busybox("one");
-    let two = sandbox.commit(&Change {
-        parents: &[image(&sandbox, "one")],
-        files: &[("f", "more\n")],
-        ..Change::default()
-    });
+    let two =
+        sandbox.commit(&Change { parents: &[image(&sandbox, "one")], files: &[("f", "more\n")], ..Change::default() });
     sandbox.tag(two, "two");
     for name in ["one", "two"] {
         sandbox.ok(["run", "--rm", name, "true"]);
@@ -350,7 +347,12 @@ fn an_ordinary_repository_is_left_to_git() {
     let sandbox = Sandbox::new();
     let repo = sandbox.path().join("repo");
     assert!(
-        Command::new("git").args(["init", "-q", "--bare", "--object-format=sha256"]).arg(&repo).status().unwrap().success()
+        Command::new("git")
+            .args(["init", "-q", "--bare", "--object-format=sha256"])
+            .arg(&repo)
+            .status()
+            .unwrap()
+            .success()
     );
     let stderr = sandbox.fails(2, ["--root", "repo", "gc"]);
     assert!(stderr.starts_with("error: "), "{stderr}");

@@ -1,11 +1,13 @@
 //! The rd command as a user sees it: one module a command, each test with a store of its own.
 
 mod cat_file;
+mod checkout_tree;
 mod commit;
 mod commit_tree;
 mod completion;
 mod container;
 mod diff;
+mod diff_root;
 mod export;
 mod fsck;
 mod gc;
@@ -19,10 +21,12 @@ mod inspect;
 mod judge;
 mod load;
 mod log;
+mod ls_root;
 mod ls_tree;
 mod mktree;
 mod ordinary;
 mod prune;
+mod random;
 mod rev_parse;
 mod rmi;
 mod sandbox;

@@ -16,7 +16,7 @@ use mark::Marker;
 use packs::{Fate, Maker, Plan, Source};
 use roots::{Roots, Tip};
 
-use crate::store::{Alone, Removed, Staging, StagedPack, lock_packs, sync_names};
+use crate::store::{Alone, Removed, StagedPack, Staging, lock_packs, sync_names};
 use crate::{Error, Id, Result, Store};
 
 /// What to collect.

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gix::objs::{FindExt, Kind};
 use gix::odb::pack;
 
-use crate::store::{MARK, PackFile, Staging, StagedPack, UNNEEDED_MARK, remove_pack};
+use crate::store::{MARK, PackFile, StagedPack, Staging, UNNEEDED_MARK, remove_pack};
 use crate::{Error, Id, Result, Store};
 
 /// Size in bytes of the checksum at the end of a pack.
@@ -81,7 +81,6 @@ impl Source {
     fn size(&self) -> u64 {
         self.bundle.pack.data_len() as u64
     }
-
 }
 
 /// The packs in the folder `dir` that are not `known`.
@@ -89,7 +88,8 @@ pub(super) fn list(dir: &Path, known: &HashSet<PathBuf>) -> Result<Vec<Source>> 
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(Error::io("list", dir))? {
         let path = entry.map_err(Error::io("list", dir))?.path();
-        if path.extension().is_some_and(|extension| extension == "idx") && !known.contains(&path.with_extension("pack")) {
+        if path.extension().is_some_and(|extension| extension == "idx") && !known.contains(&path.with_extension("pack"))
+        {
             paths.push(path);
         }
     }
@@ -305,7 +305,8 @@ impl Copier<'_> {
             Ok(found) => (found.kind, found.data),
             Err(error) => return Err(Error::damaged(format!("object {id}"), error.to_string())),
         };
-        let hash = gix::objs::compute_hash(gix::hash::Kind::Sha256, kind, data).map_err(Error::git("hash an object"))?;
+        let hash =
+            gix::objs::compute_hash(gix::hash::Kind::Sha256, kind, data).map_err(Error::git("hash an object"))?;
         if hash != *id {
             return Err(Error::damaged(format!("object {id}"), format!("its bytes hash to {hash}")));
         }

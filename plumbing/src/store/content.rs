@@ -189,7 +189,9 @@ impl Contents {
         if self.lock().contains_key(id) {
             return true;
         }
-        let Ok(found) = rustix::fs::statat(&self.dir_fd, content_path(id), AtFlags::SYMLINK_NOFOLLOW) else { return false };
+        let Ok(found) = rustix::fs::statat(&self.dir_fd, content_path(id), AtFlags::SYMLINK_NOFOLLOW) else {
+            return false;
+        };
         if found.st_mtime < self.begun - FRESH && self.freshen(id).is_err() {
             return false;
         }

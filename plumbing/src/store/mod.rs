@@ -13,7 +13,7 @@ mod pack;
 mod pack_file;
 pub mod refs;
 mod removed;
-mod staging;
+pub(crate) mod staging;
 mod sync;
 mod unneeded;
 
@@ -23,13 +23,13 @@ use gix::objs::Kind;
 
 pub use batch::Batch;
 pub use config::FORMAT;
+pub(crate) use consolidate::{lock as lock_packs, remove as remove_pack};
 pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
 pub(crate) use hold::Alone;
 pub use hold::Hold;
-pub use removed::Removed;
-pub(crate) use consolidate::{lock as lock_packs, remove as remove_pack};
 pub(crate) use pack::{MARK, StagedPack, UNNEEDED_MARK, encode_entry_header, pack_header, sync_names};
 pub(crate) use pack_file::PackFile;
+pub use removed::Removed;
 pub(crate) use staging::Staging;
 
 use crate::{Error, Id, Result};
@@ -57,6 +57,7 @@ impl Store {
         let sweeps = hold::sweeps(&dir);
         let repo = config::open_repository(&dir)?;
         config::check_format(&dir, &repo)?;
+        let repo = if config::protect(&dir, &repo) { config::open_repository(&dir)? } else { repo };
         Ok(Self { dir, repo, ordinary: false, held: hold::Held::default(), sweeps })
     }
 
@@ -121,6 +122,11 @@ impl Store {
     /// The folder of raw contents, `ab/cdef…` by id.
     pub fn content_dir(&self) -> PathBuf {
         self.dir.join("content")
+    }
+
+    /// The folder in which files without a name are staged.
+    pub(crate) fn staging_parent(&self) -> PathBuf {
+        self.content_dir()
     }
 
     /// The cache of mountable metadata images.

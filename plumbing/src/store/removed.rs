@@ -111,7 +111,10 @@ mod tests {
         let id = Id::from_hex(&[b'a'; 64]).unwrap();
         store.remember_removed(&[("refs/images/a".into(), id), ("refs/images/b".into(), id)]).unwrap();
         let removed = store.removed().unwrap();
-        assert_eq!(removed.iter().map(|line| line.name.to_string()).collect::<Vec<_>>(), ["refs/images/a", "refs/images/b"]);
+        assert_eq!(
+            removed.iter().map(|line| line.name.to_string()).collect::<Vec<_>>(),
+            ["refs/images/a", "refs/images/b"]
+        );
         assert!(removed.iter().all(|line| line.id == id && line.seconds > 1_700_000_000));
         assert_eq!(store.forget_removed(0, |line| line.name == "refs/images/a").unwrap(), 1);
         assert_eq!(store.removed().unwrap(), removed[1..]);

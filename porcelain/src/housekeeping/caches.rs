@@ -51,7 +51,11 @@ fn wanted(store: &Store, containers: &Containers) -> Result<HashSet<String>> {
     let bases = super::bases(containers)?;
     let commits: HashSet<Id> = images.chain(bases).collect();
     // What can't be read has no cache worth keeping.
-    Ok(commits.iter().filter_map(|id| store.read_commit(id).ok()).map(|found| found.state.root.name().to_string()).collect())
+    Ok(commits
+        .iter()
+        .filter_map(|id| store.read_commit(id).ok())
+        .map(|found| found.state.root.name().to_string())
+        .collect())
 }
 
 fn is_stale(name: &str, about: &Metadata, wanted: &HashSet<String>, cutoff: i64) -> bool {
