@@ -166,6 +166,7 @@ commands! {
     System => system,
     Prune => prune,
     Gc => gc,
+    Repack => repack,
     Info => info,
     Version => version,
     Completion => completion,

@@ -30,6 +30,7 @@ pub mod prune;
 pub mod ps;
 pub mod receive_pack;
 pub mod remote_helper;
+pub mod repack;
 pub mod rev_parse;
 pub mod rm;
 pub mod rmi;

@@ -27,6 +27,7 @@ mod mktree;
 mod ordinary;
 mod prune;
 mod random;
+mod repack;
 mod rev_parse;
 mod rmi;
 mod sandbox;

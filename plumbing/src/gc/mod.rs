@@ -12,9 +12,10 @@ mod roots;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use mark::Marker;
+pub(crate) use mark::Marker;
 use packs::{Fate, Maker, Plan, Source};
-use roots::{Roots, Tip};
+pub(crate) use roots::Roots;
+use roots::Tip;
 
 use crate::store::{Alone, Removed, StagedPack, Staging, lock_packs, sync_names};
 use crate::{Error, Id, Result, Store};

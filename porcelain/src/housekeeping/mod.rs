@@ -2,6 +2,7 @@
 
 pub mod auto;
 mod caches;
+pub mod cold;
 pub mod prune;
 pub mod usage;
 
@@ -62,6 +63,6 @@ fn note(failure: &std::cell::RefCell<Option<Error>>, error: Error) -> plumbing::
 }
 
 /// The commits that containers were made of: their roots lie below what the containers changed.
-fn bases(containers: &Containers) -> Result<Vec<Id>> {
+pub(crate) fn bases(containers: &Containers) -> Result<Vec<Id>> {
     containers.configs()?.iter().map(|config| config.base()).collect()
 }
