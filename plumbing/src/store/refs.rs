@@ -1,5 +1,6 @@
 //! Names: refs that move by compare-and-swap, each move a line in a reflog, durable when the call returns.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use gix::bstr::BString;
@@ -71,7 +72,7 @@ impl Store {
         };
         let log = LogChange { mode: RefLog::AndReference, force_create_reflog: false, message: message.into() };
         self.edit(name, Change::Update { log, expected, new: Target::Object(id) }, expect)?;
-        self.sync_ref(name)
+        sync::sync_all(&self.traces(name).collect::<Vec<_>>())
     }
 
     /// What was there when the caller looked may have gone before `rd gc` was held off.
@@ -141,13 +142,10 @@ impl Store {
         })
     }
 
-    fn sync_ref(&self, name: &str) -> Result<()> {
-        for path in [self.dir().join(name), self.dir().join("logs").join(name)] {
-            if path.exists() {
-                sync::sync_file(&path)?;
-            }
-        }
-        sync::sync_folder(&existing_parent(self, name))
+    /// What has to be flushed when the ref has moved: the ref and its reflog, as far as they exist, and the ref's folder.
+    fn traces(&self, name: &str) -> impl Iterator<Item = PathBuf> {
+        let files = [self.dir().join(name), self.dir().join("logs").join(name)];
+        files.into_iter().filter(|path| path.exists()).chain([existing_parent(self, name)])
     }
 }
 
@@ -166,12 +164,13 @@ impl PreparedRefs<'_> {
         let who = crate::commit::host_signature()?;
         let mut time = gix::date::parse::TimeBuf::default();
         let edits = self.transaction.commit(who.to_ref(&mut time)).map_err(Error::git("move refs"))?;
-        edits.iter().try_for_each(|edit| self.store.sync_ref(&edit.name.as_bstr().to_string()))
+        let names: Vec<String> = edits.iter().map(|edit| edit.name.as_bstr().to_string()).collect();
+        sync::sync_all(&names.iter().flat_map(|name| self.store.traces(name)).collect::<Vec<_>>())
     }
 }
 
 /// The deepest folder of a ref's path that exists: removing a ref removes folders that it leaves empty.
-fn existing_parent(store: &Store, name: &str) -> std::path::PathBuf {
+fn existing_parent(store: &Store, name: &str) -> PathBuf {
     let mut path = store.dir().join(name);
     while path.pop() && !path.is_dir() {}
     path
