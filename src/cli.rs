@@ -61,6 +61,14 @@ impl Globals {
         Ok(store)
     }
 
+    /// After a command that wrote: start a collection if the last one is long ago. It goes on when this process has ended.
+    pub fn collect_if_due(&self, store: &Store) {
+        let mut collector: Vec<OsString> = vec!["/proc/self/exe".into(), "--root".into()];
+        collector.extend([store.dir().canonicalize().unwrap_or_else(|_| store.dir().to_owned()).into_os_string()]);
+        collector.extend(["gc", "--auto", "--quiet"].map(OsString::from));
+        porcelain::housekeeping::auto::start_if_due(store, &collector);
+    }
+
     /// Finish or undo what a killed command or container left behind. That it can't be done is no reason not to do
     /// what was asked for.
     fn clear_up(&self, store: &Store) {
@@ -172,7 +180,12 @@ commands! {
     Rmi => rmi,
     Inspect => inspect,
     History => history,
+    Image => image,
+    Container => container,
+    System => system,
+    Prune => prune,
     Gc => gc,
+    Repack => repack,
     Info => info,
     Version => version,
     Completion => completion,

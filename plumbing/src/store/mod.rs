@@ -8,6 +8,7 @@ mod config;
 mod consolidate;
 mod content;
 mod disk_usage;
+mod forget;
 mod hold;
 mod pack;
 mod pack_file;
