@@ -168,6 +168,7 @@ commands! {
     UpdateRef => update_ref,
     WriteTree => write_tree,
     UploadPack => upload_pack,
+    ReceivePack => receive_pack,
     #[command(hide = true)]
     RemoteHelper => remote_helper,
 }

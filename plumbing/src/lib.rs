@@ -22,6 +22,7 @@ pub mod image_name;
 pub mod import;
 pub mod layer;
 pub mod mount_image;
+pub mod receive_pack;
 pub mod revision;
 pub mod root;
 pub mod stat_cache;

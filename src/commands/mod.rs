@@ -21,6 +21,7 @@ pub mod ls_tree;
 pub mod mktree;
 pub mod monitor;
 pub mod ps;
+pub mod receive_pack;
 pub mod remote_helper;
 pub mod rev_parse;
 pub mod rm;

@@ -35,6 +35,11 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
             "" => return Ok(ExitCode::SUCCESS),
             "capabilities" => say("connect\n")?,
             "connect git-upload-pack" => return fetch(&Store::open(globals.store_dir())?, scope, input),
+            "connect git-receive-pack" => {
+                let store = Store::open_or_create(globals.store_dir())?;
+                say("")?;
+                return super::receive_pack::serve(&View::new(&store, scope), input);
+            }
             option if option.starts_with("option ") => say("unsupported")?,
             connect if connect.starts_with("connect ") => say("fallback")?,
             other => return Err(Failure::new(format!("git asks for '{other}', which rd doesn't know"))),

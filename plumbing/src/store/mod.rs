@@ -20,6 +20,7 @@ pub use batch::Batch;
 pub use config::FORMAT;
 pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
 pub(crate) use pack::{encode_entry_header, pack_header};
+pub(crate) use staging::Staging;
 
 use crate::{Error, Id, Result};
 
@@ -107,6 +108,11 @@ impl Store {
     /// The folder of raw contents, `ab/cdef…` by id.
     pub fn content_dir(&self) -> PathBuf {
         self.dir.join("content")
+    }
+
+    /// The folder in which files without a name are staged.
+    pub(crate) fn staging_parent(&self) -> PathBuf {
+        self.content_dir()
     }
 
     /// The cache of mountable metadata images.

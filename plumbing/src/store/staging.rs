@@ -15,14 +15,14 @@ use crate::{Error, Result};
 const PREFIX: &str = "tmp-";
 
 /// A locked folder; removed when dropped.
-pub(super) struct Staging {
+pub(crate) struct Staging {
     path: PathBuf,
     lock: Flock<File>,
 }
 
 impl Staging {
     /// Make a folder in `parent`, and clear away what was left there.
-    pub(super) fn create(parent: &Path) -> Result<Self> {
+    pub(crate) fn create(parent: &Path) -> Result<Self> {
         clear(parent)?;
         loop {
             let fresh = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent);
@@ -35,7 +35,7 @@ impl Staging {
     }
 
     /// Where it is.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 

@@ -11,6 +11,7 @@ use std::cell::RefCell;
 use gix::objs::Kind;
 
 use project::Projection;
+pub(crate) use project::{GIT_TREE, encode_commit, projected_of};
 
 use crate::store::refs::IMAGES;
 use crate::{Error, Id, ImageName, Result, Store};

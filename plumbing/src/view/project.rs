@@ -11,7 +11,7 @@ use crate::{Error, Id, Result, Store};
 pub(crate) const GIT_TREE: &str = "git";
 
 /// The header of a projected commit that says of which commit it is the projection.
-pub(crate) const HEADER: &str = "rd-image";
+const HEADER: &str = "rd-image";
 
 /// A projected commit.
 pub(super) struct Projected {
@@ -61,7 +61,7 @@ impl Projection {
         let tree = commit.tree();
         let (rootfs, git) = trees(store, &tree)?;
         let pushed = git.map(|git| pushed(store, &git, &rootfs, &parents)).transpose()?.flatten();
-        let data = pushed.unwrap_or_else(|| encode(&image, commit, &rootfs, &parents));
+        let data = pushed.unwrap_or_else(|| encode_commit(commit, &rootfs, &parents, Some(&image)));
         let id = gix::objs::compute_hash(gix::hash::Kind::Sha256, Kind::Commit, &data)
             .map_err(Error::git("hash a commit"))?;
         self.by_image.insert(image, id);
@@ -106,9 +106,9 @@ fn pushed(store: &Store, git: &Id, rootfs: &Id, parents: &[Id]) -> Result<Option
     Ok(fits.then_some(data))
 }
 
-/// The same commit with another tree and parents, and a header that says whose projection it is.
-fn encode(image: &Id, commit: &CommitRef<'_>, rootfs: &Id, parents: &[Id]) -> Vec<u8> {
-    let mut data = format!("tree {rootfs}\n").into_bytes();
+/// The same commit with another tree and other parents, and a header that says whose projection it is.
+pub(crate) fn encode_commit(commit: &CommitRef<'_>, tree: &Id, parents: &[Id], image: Option<&Id>) -> Vec<u8> {
+    let mut data = format!("tree {tree}\n").into_bytes();
     for parent in parents {
         data.extend_from_slice(format!("parent {parent}\n").as_bytes());
     }
@@ -123,8 +123,17 @@ fn encode(image: &Id, commit: &CommitRef<'_>, rootfs: &Id, parents: &[Id]) -> Ve
     if let Some(encoding) = commit.encoding {
         line("encoding", encoding);
     }
-    line(HEADER, image.to_hex().to_string().as_bytes());
+    if let Some(image) = image {
+        line(HEADER, image.to_hex().to_string().as_bytes());
+    }
     data.push(b'\n');
     data.extend_from_slice(commit.message);
     data
+}
+
+/// The commit whose projection a commit says it is; it may be wrong.
+pub(crate) fn projected_of(commit: &[u8]) -> Option<Id> {
+    let commit = CommitRef::from_bytes(commit, gix::hash::Kind::Sha256).ok()?;
+    let (_, value) = commit.extra_headers.iter().find(|(key, _)| *key == HEADER)?;
+    Id::from_hex(value).ok()
 }
