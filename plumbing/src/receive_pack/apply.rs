@@ -207,7 +207,9 @@ impl Apply<'_> {
             let Some(dir) = self.root.dir(self.source, path.as_bstr())? else { continue };
             for (name, view) in dir.entries() {
                 match view {
-                    View::Leaf(leaf) if matches!(leaf.kind, Kind::File { .. } | Kind::Symlink { .. }) => return Ok(true),
+                    View::Leaf(leaf) if matches!(leaf.kind, Kind::File { .. } | Kind::Symlink { .. }) => {
+                        return Ok(true);
+                    }
                     View::Leaf(_) => {}
                     View::Stored(_) | View::Dir(_) => waiting.push(join_path(path.as_bstr(), name)),
                 }

@@ -39,7 +39,9 @@ impl Request {
             let line = match lines.read_line() {
                 // Behind the commands comes the pack, which is no packet line.
                 None => return Ok(Some(request).filter(|request| !request.commands.is_empty())),
-                Some(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof && request.commands.is_empty() => {
+                Some(Err(error))
+                    if error.kind() == std::io::ErrorKind::UnexpectedEof && request.commands.is_empty() =>
+                {
                     return Ok(None);
                 }
                 Some(Err(error)) => return Err(Error::io("read", "the client")(error)),

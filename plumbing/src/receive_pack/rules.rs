@@ -161,7 +161,10 @@ mod tests {
 
     fn tree(entries: &[(&str, &str)]) -> Vec<u8> {
         let id = Id::from_hex(ID.as_bytes()).unwrap();
-        entries.iter().flat_map(|(mode, name)| [mode.as_bytes(), b" ", name.as_bytes(), b"\0", id.as_slice()].concat()).collect()
+        entries
+            .iter()
+            .flat_map(|(mode, name)| [mode.as_bytes(), b" ", name.as_bytes(), b"\0", id.as_slice()].concat())
+            .collect()
     }
 
     #[test]

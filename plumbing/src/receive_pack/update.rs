@@ -110,6 +110,10 @@ impl Updates<'_, '_> {
     fn take(&mut self, tip: Id, is_image: bool, batch: &mut Batch<'_>) -> Result<Id> {
         let store = self.view.store();
         let source = self.quarantine.map_or(store, Quarantine::store);
+        if let Some(image) = self.view.image_commit(&tip) {
+            let why = format!("it shows the files of {image}; push it to a branch such as 'name@tag'");
+            return Err(super::connect::refused(&tip, &why));
+        }
         let needed = self.connectivity.check(tip)?;
         if is_image {
             let kind = source.find_header(&tip)?.map(|(kind, _)| kind);
@@ -164,9 +168,8 @@ fn move_one(view: &View<'_>, step: &Move) -> Result<()> {
 /// All refs at once.
 fn move_all(view: &View<'_>, moves: &[Move]) -> Result<()> {
     let edit = |step: &Move| {
-        let expected = step.old.map_or(PreviousValue::MustNotExist, |old| {
-            PreviousValue::MustExistAndMatch(Target::Object(old))
-        });
+        let expected =
+            step.old.map_or(PreviousValue::MustNotExist, |old| PreviousValue::MustExistAndMatch(Target::Object(old)));
         let log = LogChange { mode: RefLog::AndReference, force_create_reflog: false, message: MESSAGE.into() };
         let change = match step.new {
             Some(new) => Change::Update { log, expected, new: Target::Object(new) },
