@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::sandbox::Sandbox;
-use crate::stock_git::{assert_clean, git, output};
+use crate::stock_git::{assert_git_is_content, git, output};
 
 /// All that must still be there: histories, files, and what only reflogs and containers lead to.
 fn read_back(sandbox: &Sandbox) -> Vec<String> {
@@ -69,7 +69,7 @@ fn git_housekeeping_destroys_nothing() {
             assert!(done.status.success() || unknown, "git {args:?}: {error}");
         }
         assert_eq!(read_back(&sandbox), before, "git {args:?}");
-        assert_clean(&sandbox);
+        check(&sandbox);
         let name = format!("next:{number}");
         sandbox.ok(["commit", "-m", "on top", "box", &name]);
         let file = sandbox.path().join("root");
@@ -81,11 +81,18 @@ fn git_housekeeping_destroys_nothing() {
         sandbox.ok(["import", tar.to_str().unwrap(), &format!("imported:{number}")]);
         assert_eq!(sandbox.ok(["show", &format!("imported:{number}:/number")]), number.to_string());
         for name in [name, format!("imported:{number}")] {
-            sandbox.ok(["rmi", &name]);
+            sandbox.ok(["rmi", "-f", &name]);
         }
         let head = sandbox.ok(["rev-parse", "made"]);
         sandbox.ok(["update-ref", "refs/containers/box", head.trim()]);
     }
     sandbox.ok(["rm", "box"]);
-    assert_clean(&sandbox);
+    check(&sandbox);
+}
+
+/// Both checks are content, but for the files of images that were removed.
+fn check(sandbox: &Sandbox) {
+    assert_git_is_content(sandbox, &sandbox.store_dir());
+    let text = sandbox.ok(["fsck", "--full"]);
+    assert!(text.lines().all(|line| line.starts_with("dangling content ")), "{text}");
 }

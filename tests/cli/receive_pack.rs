@@ -18,7 +18,7 @@ fn filled() -> Sandbox {
     let script = "
         mkdir -p root/etc root/bin root/dev root/empty/deeper root/gone root/src && cd root
         echo one >etc/hostname; echo secret >etc/shadow; chmod 600 etc/shadow; chown 3:4 etc/shadow
-        echo tool >bin/su; chmod 4750 bin/su; chown 0:7 bin/su; ln bin/su bin/su2; echo '[core]' >src/.gitconfig
+        echo tool >bin/su; chown 0:7 bin/su; chmod 4750 bin/su; ln bin/su bin/su2; echo '[core]' >src/.gitconfig
         mknod dev/null c 1 3; mkfifo dev/pipe; chmod 700 empty; ln -s su bin/link; echo x >gone/file; mkdir gone/inner
         touch -d '2020-01-01 00:00:00' etc/shadow bin/su etc empty dev
         cd .. && tar --sort=name -C root -cf in.tar .";
@@ -153,11 +153,11 @@ fn a_pushed_image_runs() {
     commit_all(&sandbox, &dir, "greet");
     git(&sandbox, &dir, &["push", "-q", "origin", "HEAD:2"]);
     assert_eq!(sandbox.ok(["run", "--rm", "box:2", "cat", "/greeting"]), "hello from git\n");
-    sandbox.ok(["run", "--name", "c", "box:2", "sh", "-c", "echo more >>/greeting"]);
-    sandbox.ok(["commit", "-m", "more", "c", "box:2"]);
+    sandbox.ok(["run", "--name", "more", "box:2", "sh", "-c", "echo more >>/greeting"]);
+    sandbox.ok(["commit", "-m", "more", "more", "box:2"]);
     git(&sandbox, &dir, &["pull", "-q", "--ff-only", "origin", "2"]);
     assert_eq!(fs::read_to_string(dir.join("greeting")).unwrap(), "hello from git\nmore\n");
-    sandbox.ok(["rm", "c"]);
+    sandbox.ok(["rm", "more"]);
     assert_clean(&sandbox);
 }
 
@@ -177,12 +177,13 @@ fn a_merge_takes_metadata_from_both_sides() {
     git(&sandbox, &dir, &["reset", "-q", "--hard", base.trim()]);
     fs::write(dir.join("ours"), "ours\n").unwrap();
     commit_all(&sandbox, &dir, "ours");
-    git(&sandbox, &dir, &["merge", "-q", "--allow-unrelated-histories", "-m", "merge", "origin/theirs", "origin/side"]);
+    git(&sandbox, &dir, &["merge", "-q", "-m", "merge", "origin/side"]);
+    git(&sandbox, &dir, &["merge", "-q", "--allow-unrelated-histories", "-m", "merge", "origin/theirs"]);
     git(&sandbox, &dir, &["push", "-q", "origin", "HEAD:merged"]);
     let top = meta(&sandbox, "web:merged", "");
     assert!(top.contains("theirs type=file mode=4711 uid=55 gid=66 size=7\n"), "{top}");
     assert!(top.contains("ours type=file mode=0644") && top.contains("side type=file mode=0644"), "{top}");
-    assert_eq!(sandbox.ok(["log", "--oneline", "web:merged"]).lines().count(), 5);
+    assert_eq!(sandbox.ok(["log", "--oneline", "web:merged"]).lines().count(), 6);
     let amended = ["commit", "-q", "--amend", "-m", "amended"];
     git(&sandbox, &dir, &["checkout", "-q", "origin/theirs"]);
     git(&sandbox, &dir, &amended);
@@ -235,7 +236,7 @@ fn what_no_image_can_hold_is_refused() {
     refused("HEAD:2", "refused entry 'module': an image has no submodules");
     refused("HEAD:refs/heads/a/b", "only branches named like tags");
     refused("HEAD:refs/tags/v1", "only branches named like tags");
-    refused(":refs/heads/nope", "remote ref does not exist");
+    refused(":refs/heads/nope", "no such ref: 'refs/heads/nope'");
     assert_eq!(snapshot(&sandbox.store_dir()), files, "nothing is left behind");
     assert_clean(&sandbox);
 }

@@ -187,7 +187,7 @@ fn shallow_clones_are_cut_and_deepened() {
         let dir = cut(&["--shallow-since", &format!("@{}", THEN + 30)]);
         assert_eq!(log(&dir), "third\nsecond\n");
         let error = git_fails(&sandbox, &dir, &["fetch", "-q", "--shallow-exclude", "web@1"]);
-        assert!(error.contains("deepen-not"), "{error}");
+        assert!(error.contains("deepen-not") || error.contains("does not support --shallow-exclude"), "{error}");
         let error = git_fails(&sandbox, &dir, &["fetch", "-q", "--shallow-since", "@1900000000"]);
         assert!(error.contains("no commit is as young as that"), "{error}");
     }
@@ -216,13 +216,11 @@ fn partial_clones_fetch_what_they_need_at_once() {
         let missing = git(&sandbox, &dir, &["rev-list", "--objects", "--missing=print", "HEAD"]);
         assert_eq!(missing.lines().filter(|line| line.starts_with('?')).count(), 200, "version {version}");
         let trace = sandbox.path().join("trace");
-        let mut checkout = crate::stock_git::command(&sandbox, &dir, &["checkout", "-q", "HEAD", "--", "."]);
+        let mut checkout = crate::stock_git::command(&sandbox, &dir, &["reset", "-q", "--hard"]);
         assert!(checkout.env("GIT_TRACE", &trace).status().unwrap().success());
         let text = fs::read_to_string(&trace).unwrap();
         fs::remove_file(&trace).unwrap();
-        let fetches =
-            text.matches("run_command: 'rd upload-pack").count().max(text.matches("rd upload-pack '").count());
-        assert_eq!(fetches, 1, "{text}");
+        assert_eq!(text.matches("built-in: git fetch").count(), 1, "{text}");
         assert_eq!(fs::read_to_string(dir.join("d3/f3")).unwrap(), "d3/f3");
     }
     let dir = clone(&sandbox, &["--filter=blob:none", "rd::web"]);
