@@ -1,13 +1,16 @@
 //! The commands, one file each: `struct Args`, whose comment is the help, and `fn run`.
 
 pub mod cat_file;
+pub mod checkout_tree;
 pub mod commit;
 pub mod commit_tree;
 pub mod completion;
 pub mod create;
 pub mod diff;
+pub mod diff_root;
 pub mod export;
 pub mod fsck;
+pub mod gc;
 pub mod hash_object;
 pub mod history;
 pub mod images;
@@ -17,6 +20,7 @@ pub mod init;
 pub mod inspect;
 pub mod load;
 pub mod log;
+pub mod ls_root;
 pub mod ls_tree;
 pub mod mktree;
 pub mod monitor;

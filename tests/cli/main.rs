@@ -1,13 +1,16 @@
 //! The rd command as a user sees it: one module a command, each test with a store of its own.
 
 mod cat_file;
+mod checkout_tree;
 mod commit;
 mod commit_tree;
 mod completion;
 mod container;
 mod diff;
+mod diff_root;
 mod export;
 mod fsck;
+mod gc;
 mod hash_object;
 mod history;
 mod housekeeping;
@@ -19,9 +22,11 @@ mod inspect;
 mod judge;
 mod load;
 mod log;
+mod ls_root;
 mod ls_tree;
 mod mktree;
 mod ordinary;
+mod random;
 mod receive_pack;
 mod remote_helper;
 mod rev_parse;

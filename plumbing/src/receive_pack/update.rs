@@ -39,6 +39,11 @@ struct Move {
 
 /// Check and take what the commands need, then change the refs. What became of each command.
 pub(super) fn run(view: &View<'_>, quarantine: Option<&Quarantine>, request: &Request) -> Vec<Result<(), String>> {
+    // What the store has already and the refs will need must not be collected before they move.
+    let _hold = match view.store().hold() {
+        Ok(hold) => hold,
+        Err(error) => return request.commands.iter().map(|_| Err(one_line(&error))).collect(),
+    };
     let mut batch = view.store().batch();
     let mut updates = Updates {
         view,
