@@ -142,7 +142,9 @@ impl Updates<'_, '_> {
 /// Which ref of the store a client's name stands for.
 fn place(view: &View<'_>, name: &str) -> Result<Place> {
     let refused = |why: &str| Error::Invalid { what: "ref", input: name.into(), why: why.into() };
-    if let Some(image) = view.image_of(name) {
+    // A branch of the store's own goes before what it could show.
+    let is_own = *view.scope() == Scope::Store && view.store().get_ref(name).is_ok_and(|found| found.is_some());
+    if let Some(image) = view.image_of(name).filter(|_| !is_own) {
         return Ok(Place::Shown(image));
     }
     if *view.scope() != Scope::Store {
