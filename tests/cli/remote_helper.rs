@@ -10,8 +10,16 @@ use crate::stock_git::{assert_clean, assert_git_is_content, git, git_fails, obje
 /// Two images of one repository, the second a change of the first, a minute later.
 fn filled() -> Sandbox {
     let sandbox = Sandbox::new();
-    let files =
-        [("etc/hostname", "one\n"), ("etc/motd", "hello\n"), ("repo/.git/config", "[core]\n"), ("usr/a", "a\n")];
+    let files = [
+        ("etc/hostname", "one\n"),
+        ("etc/motd", "hello\n"),
+        ("repo/.git/config", "[core]\n"),
+        ("usr/a", "a\n"),
+        ("odd/%", "%"),
+        ("odd/new\nline", ""),
+        ("odd/tab\there", ""),
+        ("odd/\u{e4} b", ""),
+    ];
     let first = sandbox.commit(&Change {
         files: &files,
         programs: &[("bin/tool", "/bin/busybox")],
@@ -51,8 +59,9 @@ fn names(dir: &Path) -> Vec<String> {
 fn a_clone_has_the_files_of_the_image() {
     let sandbox = filled();
     let dir = clone(&sandbox, &["rd::web:1"]);
-    assert_eq!(names(&dir), ["bin", "etc", "repo", "usr"]);
+    assert_eq!(names(&dir), ["bin", "etc", "odd", "repo", "usr"]);
     assert_eq!(names(&dir.join("repo")), ["%%2Egit"]);
+    assert_eq!(names(&dir.join("odd")), ["%%25", "new\nline", "tab\there", "\u{e4} b"]);
     assert_eq!(fs::read_to_string(dir.join("etc/hostname")).unwrap(), "one\n");
     assert_eq!(fs::read(dir.join("bin/tool")).unwrap(), fs::read("/bin/busybox").unwrap());
     assert_eq!(fs::read_link(dir.join("bin/link")).unwrap(), Path::new("tool"));
@@ -175,7 +184,7 @@ fn shallow_clones_are_cut_and_deepened() {
         let cut = |args: &[&str]| clone(&sandbox, &[&common[..], args, &["-b", "web@3", "store"]].concat());
         let log = |dir: &Path| git(&sandbox, dir, &["log", "--format=%s"]);
         let dir = cut(&["--depth", "1"]);
-        assert_eq!((log(&dir).as_str(), names(&dir).len()), ("third\n", 4), "version {version}");
+        assert_eq!((log(&dir).as_str(), names(&dir).len()), ("third\n", 5), "version {version}");
         git(&sandbox, &dir, &["fetch", "-q", "--deepen", "1"]);
         assert_eq!(log(&dir), "third\nsecond\n");
         assert_git_is_content(&sandbox, &dir);

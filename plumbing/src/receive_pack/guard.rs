@@ -102,9 +102,9 @@ impl<I> Guard<I> {
         self.deltas = self.deltas.saturating_add(if is_delta { size } else { 0 });
         let chain = self.chain(entry, size);
         let over = [
-            (chain > CHAIN, "deltas upon deltas need more than 4 GiB; push with `git -c pack.depth=4`"),
             (size > LARGEST, "an object is larger than 2 GiB; import it instead"),
             (is_delta && size > LARGEST_DELTA, "a delta makes an object of more than 512 MiB"),
+            (chain > CHAIN, "deltas upon deltas need more than 4 GiB; push with `git -c pack.depth=4`"),
             (self.count > MOST, "it has more than 20,000,000 objects"),
             (self.all > ALL, "its objects have more than 1 TiB"),
             (self.deltas > ALL_DELTAS, "its deltas make more than 64 GiB"),

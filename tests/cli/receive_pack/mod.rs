@@ -1,13 +1,13 @@
 //! `rd receive-pack`: pushes of stock git, and of somebody who means harm.
 
+mod hostile;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use plumbing::Id;
-use plumbing::gix::hash;
-use plumbing::gix::objs::{Kind, compute_hash};
+use hostile::{command, pack, push_raw};
 
 use crate::sandbox::{Change, Sandbox};
 use crate::stock_git::{assert_clean, assert_git_is_content, git, git_fails, objects};
@@ -278,6 +278,10 @@ fn shown(sandbox: &Sandbox, tag: &str) -> String {
 fn a_whole_store_is_pushed_in_its_own_format() {
     let sandbox = filled();
     sandbox.ok(["tag", "web:1", "team/app:x"]);
+    sandbox.busybox("box:1");
+    sandbox.ok(["run", "--name", "box", "box:1", "sh", "-c", "echo state >file; ln file other"]);
+    sandbox.ok(["commit", "box", "made:1"]);
+    sandbox.ok(["rm", "box"]);
     let mirror = clone(&sandbox, "mirror", &["--mirror", "-u", "rd upload-pack", "store"]);
     let other = Sandbox::new();
     let store = other.store();
@@ -287,10 +291,11 @@ fn a_whole_store_is_pushed_in_its_own_format() {
         crate::stock_git::output(&sandbox, &mirror, &args)
     };
     assert!(push(&["refs/images/*:refs/images/*"]).status.success());
-    for name in ["web:1", "team/app:x"] {
+    for name in ["web:1", "team/app:x", "made:1"] {
         assert_eq!(other.ok(["rev-parse", name]), sandbox.ok(["rev-parse", name]));
     }
     assert_clean(&other);
+    assert_eq!(other.ok(["run", "--rm", "made:1", "cat", "/other"]), "state\n");
     let tar = |sandbox: &Sandbox| sandbox.rd(["export", "web:1"]).assert().success().get_output().stdout.clone();
     assert_eq!(tar(&other), tar(&sandbox));
     assert!(push(&[":refs/images/docker.io/team/app@x"]).status.success());
@@ -375,13 +380,7 @@ fn only_what_rd_would_write_becomes_an_image() {
 
 /// Feed git `text`; the id that it prints.
 fn write_object(sandbox: &Sandbox, dir: &Path, args: &[&str], text: &str) -> String {
-    use std::io::Write;
-    let mut command = crate::stock_git::command(sandbox, dir, args);
-    let mut child = command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "git {args:?}: {text}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    String::from_utf8(write_bytes(sandbox, dir, args, text.as_bytes())).unwrap().trim().to_owned()
 }
 
 /// All files of a store with their sizes and times.
@@ -397,219 +396,6 @@ fn snapshot(dir: &Path) -> Vec<(PathBuf, u64, i64)> {
     }
     list.sort();
     list
-}
-
-/// A line that asks for a ref to be moved.
-fn command(old: &str, new: &str, name: &str) -> String {
-    let text = format!("{old} {new} {name}\0report-status");
-    format!("{:04x}{text}", text.len() + 4)
-}
-
-/// Push bytes to the store by hand; what the server answers, behind the refs.
-fn push_raw(sandbox: &Sandbox, commands: &[String], pack: &[u8]) -> String {
-    let input = [commands.concat().as_bytes(), b"0000", pack].concat();
-    let store = sandbox.store_dir();
-    let command = sandbox.rd(["receive-pack".as_ref(), store.as_os_str()]).stdin(input);
-    let output = command.assert().get_output().clone();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!errors.contains("panicked"), "{errors}");
-    text.split_once("0000").map_or_else(String::new, |(_, rest)| rest.to_owned()) + &errors
-}
-
-/// An entry of a pack: type, size as it is said, what goes before the data, data.
-struct Entry(u8, u64, Vec<u8>, Vec<u8>);
-
-fn whole(kind: u8, data: &[u8]) -> Entry {
-    Entry(kind, data.len() as u64, Vec::new(), data.to_vec())
-}
-
-/// A pack that says it has `count` objects.
-fn pack_of(count: u32, entries: &[Entry]) -> Vec<u8> {
-    let mut out = [b"PACK\0\0\0\x02".as_slice(), &count.to_be_bytes()].concat();
-    for Entry(kind, size, before, data) in entries {
-        let mut byte = (kind << 4) | (size & 15) as u8;
-        let mut rest = size >> 4;
-        while rest > 0 {
-            out.push(byte | 0x80);
-            byte = (rest & 0x7f) as u8;
-            rest >>= 7;
-        }
-        out.push(byte);
-        out.extend_from_slice(before);
-        out.extend(zlib(data));
-    }
-    let mut hasher = hash::hasher(hash::Kind::Sha256);
-    hasher.update(&out);
-    out.extend_from_slice(hasher.try_finalize().unwrap().as_slice());
-    out
-}
-
-fn pack(entries: &[Entry]) -> Vec<u8> {
-    pack_of(entries.len() as u32, entries)
-}
-
-/// zlib's format without compression.
-fn zlib(data: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(data.len()).unwrap();
-    let (mut a, mut b) = (1u32, 0u32);
-    for byte in data {
-        a = (a + u32::from(*byte)) % 65521;
-        b = (b + a) % 65521;
-    }
-    let block = [&[0x78, 0x01, 0x01], &length.to_le_bytes()[..], &(!length).to_le_bytes(), data];
-    [&block.concat()[..], &((b << 16) | a).to_be_bytes()].concat()
-}
-
-fn id(kind: Kind, data: &[u8]) -> Id {
-    compute_hash(hash::Kind::Sha256, kind, data).unwrap()
-}
-
-/// A number as deltas have it.
-fn number(mut value: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    while value > 0x7f {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-    out
-}
-
-const WHO: &str = "Ada <a@b> 1700000000 +0000";
-
-fn commit_of(tree: &Id) -> Vec<u8> {
-    format!("tree {tree}\nauthor {WHO}\ncommitter {WHO}\n\nmessage\n").into_bytes()
-}
-
-#[test]
-fn hostile_packs_are_refused_and_leave_nothing() {
-    let sandbox = filled();
-    let files = snapshot(&sandbox.store_dir());
-    let blob = b"hello\n".to_vec();
-    let tree = |mode: &str, name: &str| {
-        [mode.as_bytes(), b" ", name.as_bytes(), b"\0", id(Kind::Blob, &blob).as_slice()].concat()
-    };
-    let good_tree = tree("100644", "file");
-    let good = commit_of(&id(Kind::Tree, &good_tree));
-    let tip = id(Kind::Commit, &good);
-    let sound = || vec![whole(1, &good), whole(2, &good_tree), whole(3, &blob)];
-    let sound_pack = pack(&sound());
-    let broken = |at: usize| {
-        let mut bytes = sound_pack.clone();
-        bytes[at] ^= 1;
-        bytes
-    };
-    let with_tree = |bytes: &[u8]| {
-        let commit = commit_of(&id(Kind::Tree, bytes));
-        (id(Kind::Commit, &commit), pack(&[whole(1, &commit), whole(2, bytes), whole(3, &blob)]))
-    };
-    let delta = |base: u64, result: u64, rest: &[u8]| [&number(base)[..], &number(result), rest].concat();
-    let with = |entry: Entry| pack(&sound().into_iter().chain([entry]).collect::<Vec<_>>());
-    let offset_delta = |distance: Vec<u8>, data: Vec<u8>| Entry(6, data.len() as u64, distance, data);
-    let name_delta = |base: Id, data: Vec<u8>| Entry(7, data.len() as u64, base.as_slice().to_vec(), data);
-    let missing = id(Kind::Blob, b"nowhere");
-    let copy_all = [0x90, 6];
-    let (bad_mode, bad_name) = (with_tree(&tree("100664", "a")), with_tree(&tree("100644", ".git")));
-    let unordered = with_tree(&[tree("100644", "b"), tree("100644", "a")].concat());
-    let no_blob = (tip, pack(&[whole(1, &good), whole(2, &good_tree)]));
-    let no_tree = (tip, pack(&[whole(1, &good), whole(3, &blob)]));
-    let bad_commit = format!("tree {}\nauthor {WHO}\n\nx", id(Kind::Tree, &good_tree)).into_bytes();
-    let mut version = sound_pack.clone();
-    version[7] = 9;
-    let cases: Vec<(&str, Id, Vec<u8>, &str)> = vec![
-        ("no pack", tip, Vec::new(), "unpack invalid pack"),
-        ("no pack's bytes", tip, b"this is no pack at all".to_vec(), "unpack invalid pack"),
-        ("another version", tip, version, "unpack invalid pack"),
-        ("cut in the header", tip, sound_pack[..9].to_vec(), "unpack invalid pack"),
-        ("cut in an object", tip, sound_pack[..40].to_vec(), "unpack invalid pack"),
-        ("cut in the checksum", tip, sound_pack[..sound_pack.len() - 3].to_vec(), "unpack invalid pack"),
-        ("a wrong checksum", tip, broken(sound_pack.len() - 1), "unpack invalid pack"),
-        ("a flipped bit", tip, broken(30), "unpack invalid pack"),
-        ("fewer objects than it says", tip, pack_of(4, &sound()), "unpack invalid pack"),
-        ("far fewer objects than it says", tip, pack_of(u32::MAX, &sound()), "unpack invalid pack"),
-        ("a size that is too small", tip, with(Entry(3, 2, Vec::new(), b"12345".to_vec())), "unpack invalid pack"),
-        (
-            "a size that is too large",
-            tip,
-            with(Entry(3, 1 << 40, Vec::new(), b"12345".to_vec())),
-            "unpack invalid pack",
-        ),
-        ("an unknown type", tip, with(Entry(5, 1, Vec::new(), b"x".to_vec())), "unpack invalid pack"),
-        ("a delta to itself", tip, with(offset_delta(vec![0], delta(6, 6, &copy_all))), "unpack invalid pack"),
-        (
-            "a delta to before the pack",
-            tip,
-            with(offset_delta(vec![0xff, 0x7f], delta(6, 6, &copy_all))),
-            "unpack invalid pack",
-        ),
-        ("a delta without a base", tip, with(name_delta(missing, delta(6, 6, &copy_all))), "unpack invalid pack"),
-        (
-            "a delta of a bomb",
-            tip,
-            with(name_delta(id(Kind::Blob, &blob), delta(6, 1 << 40, &copy_all))),
-            "larger than 2 GiB",
-        ),
-        (
-            "a delta of half a bomb",
-            tip,
-            with(name_delta(id(Kind::Blob, &blob), delta(6, 1 << 30, &copy_all))),
-            "more than 512 MiB",
-        ),
-        (
-            "a delta that lies",
-            tip,
-            with(name_delta(id(Kind::Blob, &blob), delta(6, 100, &copy_all))),
-            "unpack invalid pack",
-        ),
-        (
-            "a delta of another base",
-            tip,
-            with(name_delta(id(Kind::Blob, &blob), delta(9, 6, &copy_all))),
-            "unpack invalid pack",
-        ),
-        (
-            "a delta that reads outside",
-            tip,
-            with(name_delta(id(Kind::Blob, &blob), delta(6, 100, &[0x90, 100]))),
-            "unpack invalid pack",
-        ),
-        ("an empty delta", tip, with(name_delta(id(Kind::Blob, &blob), Vec::new())), "unpack invalid pack"),
-        ("a tree with a bad mode", bad_mode.0, bad_mode.1, "has the mode '100664'"),
-        ("a tree with a bad name", bad_name.0, bad_name.1, "a tree has the name '.git'"),
-        ("a tree out of order", unordered.0, unordered.1, "out of order"),
-        ("a malformed commit", id(Kind::Commit, &bad_commit), pack(&[whole(1, &bad_commit)]), "committer is missing"),
-        ("a missing file", no_blob.0, no_blob.1, "neither in the push nor in the store"),
-        ("a missing folder", no_tree.0, no_tree.1, "is missing"),
-        ("a missing tip", missing, sound_pack.clone(), "fetch first"),
-        ("a tree as tip", id(Kind::Tree, &good_tree), sound_pack.clone(), "expected a commit"),
-    ];
-    let zero = "0".repeat(64);
-    for (what, tip, bytes, says) in &cases {
-        let answer = push_raw(&sandbox, &[command(&zero, &tip.to_string(), "refs/heads/bad@1")], bytes);
-        assert!(answer.contains(says) && answer.contains("ng refs/heads/bad@1 "), "{what}: {answer}");
-        assert_eq!(snapshot(&sandbox.store_dir()), files, "{what}");
-    }
-    // The same for names that show no image.
-    for (what, tip, bytes, _) in cases.iter().filter(|(what, ..)| !["a missing tip", "a tree as tip"].contains(what)) {
-        let answer = push_raw(&sandbox, &[command(&zero, &tip.to_string(), "refs/heads/plain")], bytes);
-        assert!(answer.contains("ng refs/heads/plain "), "{what}: {answer}");
-        assert_eq!(snapshot(&sandbox.store_dir()), files, "{what}");
-    }
-    // Requests that are none.
-    for request in ["0008spam0000", "zzzz", &command(&zero, "x", "refs/heads/a"), &command(&zero, &zero[..40], "a")] {
-        let answer = push_raw(&sandbox, &[request.to_owned()], b"");
-        assert!(answer.contains("invalid request"), "{request}: {answer}");
-    }
-    for name in ["refs/heads/../x", "HEAD", "refs/", "x"] {
-        let answer = push_raw(&sandbox, &[command(&zero, &tip.to_string(), name)], &sound_pack);
-        assert!(answer.contains("it is no name of a ref"), "{name}: {answer}");
-    }
-    assert_eq!(snapshot(&sandbox.store_dir()), files);
-    let answer = push_raw(&sandbox, &[command(&zero, &tip.to_string(), "refs/heads/good@1")], &sound_pack);
-    assert!(answer.contains("unpack ok") && answer.contains("ok refs/heads/good@1"), "{answer}");
-    assert_eq!(sandbox.ok(["show", "good:1:/file"]), "hello\n");
-    assert_clean(&sandbox);
 }
 
 #[test]
@@ -631,4 +417,116 @@ fn plain_refs_take_any_objects_that_are_sound() {
     push(&["HEAD:refs/heads/scripts", ":v1"]);
     assert_eq!(git(&sandbox, &sandbox.store_dir(), &["log", "--format=%s", "scripts"]), "second\nfirst\n");
     sandbox.rd(["fsck"]).assert().success();
+}
+
+#[test]
+fn shallow_and_partial_clones_push_too() {
+    let sandbox = filled();
+    let tip = sandbox.store().get_ref("refs/images/docker.io/library/web@1").unwrap().unwrap();
+    let second =
+        sandbox.commit(&Change { parents: &[tip], files: &[("b", "b\n")], message: "second", ..Change::default() });
+    sandbox.tag(second, "web:1");
+    for (name, option) in [("shallow", "--depth=1"), ("partial", "--filter=blob:none")] {
+        let dir = clone(&sandbox, name, &[option, "rd::web:1"]);
+        fs::write(dir.join("etc/hostname"), name).unwrap();
+        commit_all(&sandbox, &dir, name);
+        git(&sandbox, &dir, &["push", "-q", "origin", &format!("HEAD:{name}")]);
+        let image = format!("web:{name}");
+        let subject = ["log", "--format=%s", "-n2", image.as_str()];
+        assert_eq!(sandbox.ok(subject), format!("{name}\nsecond\n"));
+        assert_eq!(sandbox.ok(["show", &format!("{image}:/etc/hostname")]), name);
+        assert_eq!(sandbox.ok(["rev-parse", &format!("{image}~2")]), format!("{tip}\n"));
+    }
+    assert_clean(&sandbox);
+}
+
+#[test]
+fn of_pushes_at_the_same_time_one_moves_the_ref() {
+    let sandbox = filled();
+    let dirs: Vec<PathBuf> = (0..6)
+        .map(|number| {
+            let dir = clone(&sandbox, &format!("clone{number}"), &["rd::web"]);
+            fs::write(dir.join("etc/hostname"), number.to_string()).unwrap();
+            commit_all(&sandbox, &dir, &number.to_string());
+            dir
+        })
+        .collect();
+    let (own, shared) = (|number: usize| format!("HEAD:own{number}"), "HEAD:1");
+    let pushes: Vec<_> = dirs
+        .iter()
+        .enumerate()
+        .map(|(number, dir)| {
+            let args = ["push", "-q", "origin", &own(number), shared];
+            crate::stock_git::command(&sandbox, dir, &args).stderr(std::process::Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    let won = pushes.into_iter().filter_map(|mut push| push.wait().unwrap().success().then_some(())).count();
+    assert_eq!(won, 1, "all started from the same commit");
+    let winner = sandbox.ok(["show", "web:1:/etc/hostname"]);
+    for number in 0..6 {
+        let image = format!("web:own{number}");
+        // git doesn't send a ref where it sees beforehand that another one has moved on.
+        if sandbox.ok(["images", "-q", &image]).is_empty() {
+            continue;
+        }
+        assert_eq!(sandbox.ok(["show", &format!("{image}:/etc/hostname")]), number.to_string());
+    }
+    assert_eq!(sandbox.ok(["log", "--format=%s", "-n1", "web:1"]), format!("{winner}\n"));
+    assert_clean(&sandbox);
+}
+
+#[test]
+fn a_push_killed_at_any_moment_leaves_a_good_store() {
+    use std::io::{Read, Write};
+    use std::process::Stdio;
+    let sandbox = filled();
+    let dir = clone(&sandbox, "clone", &["rd::web"]);
+    let large: String = (0..60_000).map(|number| format!("{number}\n")).collect();
+    for number in 0..40 {
+        fs::write(dir.join(format!("file{number}")), format!("{number}{large}")).unwrap();
+    }
+    commit_all(&sandbox, &dir, "many");
+    let head = git(&sandbox, &dir, &["rev-parse", "HEAD"]);
+    let revs =
+        write_bytes(&sandbox, &dir, &["pack-objects", "--stdout", "--revs", "--thin", "-q"], b"HEAD\n^origin/1\n");
+    let line = command(&"0".repeat(64), head.trim(), "refs/heads/web@2");
+    let input = [line.as_bytes(), b"0000", &revs].concat();
+    for part in 0..=12 {
+        let mut server = Command::new(env!("CARGO_BIN_EXE_rd"))
+            .arg("receive-pack")
+            .arg(sandbox.store_dir())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = server.stdin.take().unwrap();
+        stdin.write_all(&input[..input.len() * part.min(10) / 10]).unwrap();
+        if part > 10 {
+            // It is somewhere between the last object and the ref.
+            drop(stdin);
+            let mut first = [0];
+            server.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        }
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert_git_is_content(&sandbox, &sandbox.store_dir());
+        sandbox.rd(["fsck"]).assert().success();
+    }
+    git(&sandbox, &dir, &["push", "-q", "-f", "origin", "HEAD:2"]);
+    assert_eq!(sandbox.ok(["show", "web:2:/file7"]), format!("7{large}"));
+    let staged = fs::read_dir(sandbox.store_dir().join("content")).unwrap();
+    let staged = staged.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("tmp-"));
+    assert_eq!(staged.count(), 0, "what the killed ones staged is cleared");
+    assert_clean(&sandbox);
+}
+
+/// Feed git `input`; what it prints.
+fn write_bytes(sandbox: &Sandbox, dir: &Path, args: &[&str], input: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut command = crate::stock_git::command(sandbox, dir, args);
+    let mut child = command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "git {args:?}");
+    output.stdout
 }
