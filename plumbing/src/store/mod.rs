@@ -33,6 +33,9 @@ pub(crate) use staging::Staging;
 
 use crate::{Error, Id, Result};
 
+/// How often an object is looked for anew before it is missing.
+const TRIES: usize = 2;
+
 /// An open store.
 pub struct Store {
     dir: PathBuf,
@@ -196,14 +199,18 @@ impl Store {
     /// The bytes of the object `id`, which must be of `kind`: of the git object database, and where that lacks a blob,
     /// of a raw content.
     pub fn read_object(&self, id: &Id, kind: Kind) -> Result<Vec<u8>> {
-        let found = self.repo.try_find_object(*id).map_err(Error::git(format!("read object {id}")))?;
-        let Some(object) = found else {
-            if kind == Kind::Blob
-                && let Ok(bytes) = std::fs::read(self.content_file(id))
-            {
-                return Ok(bytes);
+        let doing = || Error::git(format!("read object {id}"));
+        let object = match self.repo.try_find_object(*id).map_err(doing())? {
+            Some(object) => object.detach(),
+            None => {
+                if kind == Kind::Blob
+                    && let Ok(bytes) = std::fs::read(self.content_file(id))
+                {
+                    return Ok(bytes);
+                }
+                self.find_again(id)?
+                    .ok_or_else(|| Error::damaged(format!("store: {kind} {id}"), "the object is missing"))?
             }
-            return Err(Error::damaged(format!("store: {kind} {id}"), "the object is missing"));
         };
         if object.kind != kind {
             return Err(Error::damaged(
@@ -211,7 +218,20 @@ impl Store {
                 format!("expected a {kind}, found a {}", object.kind),
             ));
         }
-        Ok(object.detach().data)
+        Ok(object.data)
+    }
+
+    /// Look for an object with eyes of their own: while packs are joined, a folder that is being read may show neither the
+    /// new pack, which came where it was read already, nor the old one, which went before it was read.
+    fn find_again(&self, id: &Id) -> Result<Option<gix::ObjectDetached>> {
+        for _ in 0..TRIES {
+            let repo = config::open_repository(&self.dir)?;
+            let found = repo.try_find_object(*id).map_err(Error::git(format!("read object {id}")))?;
+            if let Some(object) = found {
+                return Ok(Some(object.detach()));
+            }
+        }
+        Ok(None)
     }
 
     /// The object database as it is now, for who holds off `rd gc`: what was remembered of the packs before the last
