@@ -80,7 +80,7 @@ fn describe_is_gits() {
                 }
             }
         }
-        court.verdict(100);
+        court.verdict(60);
     }
 }
 

@@ -68,7 +68,12 @@ impl Store {
             return Err(invalid(&pair[0].name, "it would be changed twice at once"));
         }
         for step in &mut steps {
-            step.lock = Some(Lock::acquire(&self.ref_file(step.name.as_bstr()))?);
+            step.lock = Some(Lock::acquire(&self.ref_file(step.name.as_bstr())).map_err(|error| match error {
+                Error::Io { source, .. } if source.kind() == ErrorKind::NotADirectory => {
+                    invalid(&step.name, "another ref is where its folder would be")
+                }
+                error => error,
+            })?);
         }
         let removes = steps.iter().any(|step| step.what == What::Delete);
         let lock = removes.then(|| Lock::acquire(&self.packed_file())).transpose()?;
