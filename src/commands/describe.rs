@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use plumbing::ancestry::Ancestry;
 use plumbing::bstr::{BString, ByteSlice};
-use plumbing::describe::{MOST_CANDIDATES, Name, Options, Outcome, Rank, describe};
+use plumbing::describe::{MOST_CANDIDATES, Name, Options, Outcome, Rank, describe, find_blob};
 use plumbing::gix::glob::wildmatch;
 use plumbing::gix::objs::Kind;
 use plumbing::{Error, Id, Store};
@@ -191,11 +191,25 @@ impl Describer<'_> {
     fn describe(&mut self, text: &str) -> Result<String, Failure> {
         let id = git::object(self.store, text)?;
         let Some(commit) = git::peel(self.store, id, Kind::Commit)? else {
-            return Err(Failure::fatal(match self.store.find_header(&id)? {
-                Some((Kind::Blob, _)) => "rd describes commits, not blobs".to_owned(),
-                _ => format!("{text} is neither a commit nor blob"),
-            }));
+            return match self.store.find_header(&id)? {
+                Some((Kind::Blob, _)) => self.describe_blob(id),
+                _ => Err(Failure::fatal(format!("{text} is neither a commit nor blob"))),
+            };
         };
+        self.describe_commit(commit)
+    }
+
+    /// The commit in which the blob came in before HEAD, and its path there; nothing where it didn't.
+    fn describe_blob(&mut self, blob: Id) -> Result<String, Failure> {
+        let head = git::object(self.store, "HEAD")?;
+        let Some(head) = git::peel(self.store, head, Kind::Commit)? else { return Ok(String::new()) };
+        match find_blob(self.store, head, blob)? {
+            Some((commit, path)) => Ok(format!("{}:{path}", self.describe_commit(commit)?)),
+            None => Ok(String::new()),
+        }
+    }
+
+    fn describe_commit(&mut self, commit: Id) -> Result<String, Failure> {
         let least = match (self.args.all, self.args.tags) {
             (true, _) => Rank::Ref,
             (_, true) => Rank::Lightweight,

@@ -23,12 +23,13 @@ pub struct Court {
 }
 
 /// What git learned after 2.39 (Debian 12), by version 2.x: an older git is no judge of it.
-const LEARNED: [(u32, &str); 12] = [
+const LEARNED: [(u32, &str); 13] = [
     (41, "--omit-empty"),
     (41, "--stdin"),
     (41, "%(ahead-behind"),
     (42, "--exclude=refs"),
     (43, "--exists"),
+    (43, "--parseopt"),
     (44, "--show-ref-format"),
     (45, "--include-root-refs"),
     (45, "(*"),
