@@ -78,7 +78,10 @@ fn candidates(kinds: &[Kind]) -> Vec<CompletionCandidate> {
         Kind::Refs => refs(false),
         Kind::ShortRefs => refs(true),
     };
-    kinds.iter().flat_map(of).collect()
+    let mut all: Vec<CompletionCandidate> = kinds.iter().flat_map(of).collect();
+    all.sort_by(|a, b| a.get_value().cmp(b.get_value()));
+    all.dedup_by(|a, b| a.get_value() == b.get_value());
+    all
 }
 
 /// The default store or that of `RD_ROOT`, else the repository of `GIT_DIR`, if it is there: completing makes none.

@@ -57,8 +57,8 @@ pub fn name_to_id(store: &Store, text: &str) -> Result<Option<Id>, Failure> {
     match revision::resolve(store, text) {
         Ok(id) => Ok(Some(id)),
         Err(Error::NotFound { .. }) => Ok(None),
-        // An entry that a reflog doesn't have ends git at once.
-        Err(error @ Error::Invalid { what: "reflog entry", .. }) => Err(Failure::fatal(error.to_string())),
+        // An entry that a reflog doesn't have ends git at once, and so does a branch that follows none.
+        Err(error @ Error::Invalid { what: "reflog entry" | "upstream", .. }) => Err(Failure::fatal(error.to_string())),
         Err(error @ (Error::Ambiguous { .. } | Error::Invalid { .. })) => {
             eprintln!("error: {}", crate::output::printable(&error.to_string()));
             Ok(None)

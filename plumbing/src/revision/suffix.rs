@@ -83,8 +83,13 @@ fn braces(store: &Store, base: &Base, split: &Spelling<'_>, inner: &BStr) -> Res
     let reference = base.reference.as_deref().ok_or_else(|| unknown(split))?;
     let lower = inner.to_ascii_lowercase();
     if matches!(lower.as_slice(), b"u" | b"upstream" | b"push") {
-        let found = upstream::find(store, reference, lower == b"push")?;
-        return found.map(|(id, name)| (id, Some(name))).ok_or_else(|| unknown(split));
+        let branch = match split.name.as_bytes() {
+            b"" | b"@" | b"HEAD" => store.follow_ref(b"HEAD".as_bstr())?.map(|(name, _)| name.to_string()),
+            name => Some(format!("refs/heads/{}", name.as_bstr())),
+        };
+        let branch = branch.unwrap_or_else(|| reference.to_owned());
+        let (id, name) = upstream::find(store, &branch, lower == b"push")?;
+        return Ok((id, Some(name)));
     }
     if let Some(number) = inner.strip_prefix(b"-").filter(|_| split.name.is_empty()) {
         let number = number.to_str().ok().and_then(|number| number.parse().ok()).ok_or_else(|| unknown(split))?;

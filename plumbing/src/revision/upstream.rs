@@ -4,29 +4,29 @@ use gix::bstr::{BStr, ByteSlice};
 use gix::refs::FullName;
 use gix::remote::Direction;
 
-use crate::{Id, Result, Store};
+use crate::{Error, Id, Result, Store};
 
-/// The ref that remembers the branch which `reference` follows, or (`push`) where it is pushed; `HEAD` stands for its branch.
-pub(super) fn find(store: &Store, reference: &str, push: bool) -> Result<Option<(Id, String)>> {
-    let branch = match reference {
-        "HEAD" => store.follow_ref(b"HEAD".as_bstr())?.map_or_else(|| reference.to_owned(), |(name, _)| name.to_string()),
-        _ => reference.to_owned(),
-    };
-    let Ok(full) = FullName::try_from(branch.as_str()) else { return Ok(None) };
-    let direction = if push { Direction::Push } else { Direction::Fetch };
+/// The ref that remembers the branch which `branch` (`refs/heads/…`) follows, or (`push`) where it is pushed; `Invalid`
+/// where there is none.
+pub(super) fn find(store: &Store, branch: &str, push: bool) -> Result<(Id, String)> {
+    let tracking = tracking(store, branch, if push { Direction::Push } else { Direction::Fetch });
+    let end = tracking.as_deref().map(|name| store.follow_ref(name.into())).transpose()?.flatten();
+    match (tracking, end) {
+        (Some(name), Some((_, id))) => Ok((id, name)),
+        _ => Err(Error::Invalid { what: "upstream", input: branch.into(), why: "the branch follows none".into() }),
+    }
+}
+
+fn tracking(store: &Store, branch: &str, direction: Direction) -> Option<String> {
+    let full = FullName::try_from(branch).ok()?;
     let repo = store.repo();
-    let local = || {
-        let short = branch.strip_prefix("refs/heads/")?;
-        let remote = repo.branch_remote_name(BStr::new(short), direction)?;
-        let merge = repo.branch_remote_ref_name(full.as_ref(), direction)?.ok()?;
-        (remote.as_bstr() == ".").then(|| merge.as_bstr().to_string())
-    };
-    let tracking = match repo.branch_remote_tracking_ref_name(full.as_ref(), direction) {
-        Some(Ok(name)) => Some(name.as_bstr().to_string()),
-        _ => local(),
-    };
-    let Some(name) = tracking else { return Ok(None) };
-    Ok(store.follow_ref(name.as_str().into())?.map(|(_, id)| (id, name)))
+    if let Some(Ok(name)) = repo.branch_remote_tracking_ref_name(full.as_ref(), direction) {
+        return Some(name.as_bstr().to_string());
+    }
+    // A branch of this repository itself.
+    let remote = repo.branch_remote_name(BStr::new(branch.strip_prefix("refs/heads/")?), direction)?;
+    let merge = repo.branch_remote_ref_name(full.as_ref(), direction)?.ok()?;
+    (remote.as_bstr() == ".").then(|| merge.as_bstr().to_string())
 }
 
 /// The branch, or commit, that was checked out `number` checkouts ago.
