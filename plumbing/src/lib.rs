@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod ancestry;
 pub mod archive;
 pub mod bundle;
 pub mod capture;
@@ -14,6 +15,7 @@ pub mod cold;
 pub mod commit;
 pub mod config;
 pub mod date;
+pub mod describe;
 pub mod diff;
 pub mod digest;
 pub mod disk;
@@ -27,6 +29,7 @@ pub mod layer;
 pub mod list;
 pub mod mount_image;
 pub mod pathspec;
+pub mod name_rev;
 pub mod receive_pack;
 pub mod revision;
 pub mod root;

@@ -2,10 +2,13 @@
 
 pub mod diff;
 pub mod grep;
+pub mod date;
 pub mod ident;
 pub mod lines;
+pub mod message;
 pub mod options;
 pub mod revisions;
+pub mod refs;
 pub mod tree;
 
 use std::io::{BufWriter, StdoutLock, Write};
@@ -17,18 +20,24 @@ use plumbing::{Error, Id, Store, revision};
 use crate::report::Failure;
 
 /// The object commands: what they print and end with is git's.
-pub const COMMANDS: [&str; 12] = [
+pub const COMMANDS: &[&str] = &[
     "bundle",
     "cat-file",
     "commit-tree",
+    "describe",
     "diff-tree",
+    "for-each-ref",
     "hash-object",
     "ls-tree",
     "merge-base",
     "mktree",
+    "name-rev",
+    "pack-refs",
+    "reflog",
     "rev-list",
     "rev-parse",
     "show-ref",
+    "symbolic-ref",
     "update-ref",
 ];
 
@@ -55,8 +64,8 @@ pub fn name_to_id(store: &Store, text: &str) -> Result<Option<Id>, Failure> {
     match revision::resolve(store, text) {
         Ok(id) => Ok(Some(id)),
         Err(Error::NotFound { .. }) => Ok(None),
-        // An entry that a reflog doesn't have ends git at once.
-        Err(error @ Error::Invalid { what: "reflog entry", .. }) => Err(Failure::fatal(error.to_string())),
+        // An entry that a reflog doesn't have ends git at once, and so does a branch that follows none.
+        Err(error @ Error::Invalid { what: "reflog entry" | "upstream", .. }) => Err(Failure::fatal(error.to_string())),
         Err(error @ (Error::Ambiguous { .. } | Error::Invalid { .. })) => {
             eprintln!("error: {}", crate::output::printable(&error.to_string()));
             Ok(None)
