@@ -2,16 +2,19 @@
 //! had promised, or some of what it hadn't.
 //!
 //! The rules are those of POSIX and of what journaling filesystems add to it: a file's bytes are safe after fsync of the
-//! file, a name after fsync of its folder, everything after syncfs; a rename happens all or not at all; what isn't safe
-//! may be there or not, in any combination and order.
+//! file, a name after fsync of its folder, everything after syncfs; a rename happens all or not at all; what happened to
+//! the names of one folder is there up to a moment. All else may be there or not, in any combination.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::trace::{Call, Descriptor};
 
 type Inode = usize;
+
+/// What is written to a disk at once.
+const PAGE: usize = 4096;
 
 /// The inode of the folder that is watched.
 const TOP: Inode = 0;
@@ -48,7 +51,7 @@ pub enum Keep {
     Bytes,
     /// Names up to a moment, in their order, as a journal does; of the bytes some.
     Journal(u64),
-    /// Anything, in any order; of writes also their beginning alone.
+    /// The names of each folder up to a moment of its own; of the bytes some.
     Some(u64),
 }
 
@@ -137,15 +140,19 @@ impl Disk {
 /// Which steps are safe because of a later one.
 fn promised(steps: &[Step]) -> Vec<bool> {
     let mut promised = vec![false; steps.len()];
-    for (at, sync) in steps.iter().enumerate() {
-        for number in 0..at {
-            promised[number] |= match (sync, &steps[number]) {
-                (Step::SyncAll, _) => true,
-                (Step::Sync(synced), Step::Write { file, .. } | Step::Resize { file, .. }) => synced == file,
-                (Step::Sync(synced), Step::Name { folder, .. } | Step::Unname { folder, .. }) => synced == folder,
-                (Step::Sync(synced), Step::Rename { from, to, .. }) => *synced == from.0 || *synced == to.0,
+    let (mut synced, mut all) = (HashSet::new(), false);
+    for (number, step) in steps.iter().enumerate().rev() {
+        promised[number] = all
+            || match step {
+                Step::Write { file, .. } | Step::Resize { file, .. } => synced.contains(file),
+                Step::Name { folder, .. } | Step::Unname { folder, .. } => synced.contains(folder),
+                Step::Rename { from, to, .. } => synced.contains(&from.0) || synced.contains(&to.0),
                 _ => false,
             };
+        match step {
+            Step::Sync(inode) => drop(synced.insert(*inode)),
+            Step::SyncAll => all = true,
+            _ => {}
         }
     }
     promised
@@ -155,8 +162,11 @@ fn promised(steps: &[Step]) -> Vec<bool> {
 struct Choice {
     keep: Keep,
     random: super::random::Random,
+    steps: u64,
     /// Where the journal ends.
     end: usize,
+    /// Where the names of each folder end.
+    ends: HashMap<Inode, usize>,
 }
 
 impl Choice {
@@ -164,7 +174,7 @@ impl Choice {
         let seed = if let Keep::Journal(seed) | Keep::Some(seed) = keep { seed } else { 0 };
         let mut random = super::random::Random::new(seed);
         let end = random.below(steps as u64 + 1) as usize;
-        Self { keep, random, end }
+        Self { keep, random, steps: steps as u64, end, ends: HashMap::new() }
     }
 
     fn part(&mut self, step: &Step, number: usize) -> f64 {
@@ -177,7 +187,13 @@ impl Choice {
             Keep::Journal(_) if is_bytes => self.some_bytes(),
             Keep::Journal(_) => yes(number < self.end),
             Keep::Some(_) if is_bytes => self.some_bytes(),
-            Keep::Some(_) => yes(self.random.below(2) == 0),
+            Keep::Some(_) => match step {
+                Step::Name { folder, .. } | Step::Unname { folder, .. } | Step::Rename { to: (folder, _), .. } => {
+                    let (random, steps) = (&mut self.random, self.steps);
+                    yes(number < *self.ends.entry(*folder).or_insert_with(|| random.below(steps + 1) as usize))
+                }
+                _ => 0.0,
+            },
         }
     }
 
@@ -195,8 +211,10 @@ fn apply(nodes: &mut [Node], step: &Step, part: f64) {
     match step {
         Step::Write { file, at, bytes } => {
             let Node::File(content) = &mut nodes[*file] else { unreachable!() };
-            let bytes = &bytes[..(bytes.len() as f64 * part) as usize];
-            let end = *at as usize + bytes.len();
+            // Memory goes to the disk by pages.
+            let cut = (*at as usize + (bytes.len() as f64 * part) as usize) / PAGE * PAGE;
+            let end = if part < 1.0 { cut.max(*at as usize) } else { *at as usize + bytes.len() };
+            let bytes = &bytes[..end - *at as usize];
             if content.len() < end {
                 content.resize(end, 0);
             }

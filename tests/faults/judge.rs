@@ -61,5 +61,6 @@ pub fn failure(mut command: Command) -> Option<String> {
         return None;
     }
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    Some(format!("{command:?} ended with {}:\n{out:.2000}{err:.2000}", output.status))
+    let args: Vec<_> = command.get_args().collect();
+    Some(format!("{:?} {args:?} ended with {}:\n{out:.2000}{err:.2000}", command.get_program(), output.status))
 }
