@@ -30,17 +30,24 @@ impl Judge {
 
     /// What is wrong with the store, in words.
     pub fn complain(&self) -> Option<String> {
-        let mut git = Command::new("git");
-        git.arg("-C").arg(&self.store).args(["fsck", "--strict", "--no-dangling", "--no-progress"]);
-        git.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("GIT_CONFIG_NOSYSTEM", "1");
+        let mut git = self.git();
+        git.args(["fsck", "--strict", "--no-dangling", "--no-progress"]);
         let rd = [self.rd(&["fsck"]), self.rd(&["images"]), self.rd(&["ps", "-a"])];
         rd.into_iter().chain([git]).find_map(|command| failure(command))
     }
 
-    /// What keeps others from moving the refs.
-    pub fn blocked(&self, refs: impl IntoIterator<Item = impl AsRef<str>>, to: &Id) -> Option<String> {
-        let to = to.to_string();
-        refs.into_iter().find_map(|name| failure(self.rd(&["update-ref", name.as_ref(), &to])))
+    /// What keeps others from moving these refs, or from making them where they aren't there.
+    pub fn blocked(&self, refs: impl IntoIterator<Item = impl AsRef<str>>) -> Option<String> {
+        let to = self.refs().into_values().next()?;
+        refs.into_iter().find_map(|name| failure(self.rd(&["update-ref", name.as_ref(), &to.to_string()])))
+    }
+
+    /// Git on the store, without the user's configuration.
+    pub fn git(&self) -> Command {
+        let mut git = Command::new("git");
+        git.arg("-C").arg(&self.store).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        git.env("GIT_CONFIG_NOSYSTEM", "1").env("RD_ROOT", &self.store).stdin(Stdio::null());
+        git
     }
 
     /// All refs.
@@ -52,6 +59,16 @@ impl Judge {
     pub fn reflog(&self, name: &str) -> String {
         std::fs::read_to_string(self.store.join("logs").join(name)).unwrap_or_default()
     }
+}
+
+/// `command` as the last arguments of another, which runs it.
+pub fn wrap(mut outer: Command, command: &Command) -> Command {
+    outer.arg(command.get_program()).args(command.get_args()).env_clear().stdin(Stdio::null());
+    outer.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(folder) = command.get_current_dir() {
+        outer.current_dir(folder);
+    }
+    outer
 }
 
 /// What a command said that failed.

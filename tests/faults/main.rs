@@ -3,8 +3,10 @@
 //! `RD_FAULT_ROUNDS` sets how many rounds there are, `RD_FAULT_SEED` repeats those of another run, whose seed a failure
 //! names.
 
+mod arena;
 mod disk;
 mod judge;
+mod kill;
 mod power_cut;
 mod random;
 #[allow(dead_code)]

@@ -91,8 +91,12 @@ impl Case<'_> {
         }
         let changed = after.iter().filter(|(name, id)| self.before.get(*name) != Some(id)).map(|(name, _)| name);
         let changed: Vec<&String> = changed.chain(self.before.keys().filter(|name| !after.contains_key(*name))).collect();
-        let any = found.values().next();
-        any.and_then(|id| cut.blocked(changed, id)).or_else(|| failure(cut.rd(self.args)).filter(|_| self.args[0] == "import"))
+        if ["create", "run", "start"].contains(&self.args[0])
+            && let Some(complaint) = failure(cut.rd(&["run", "--rm", "--name", "c3", "box", "true"]))
+        {
+            return Some(complaint);
+        }
+        cut.blocked(changed).or_else(|| failure(cut.rd(self.args)).filter(|_| self.args[0] == "import"))
     }
 }
 
@@ -178,5 +182,7 @@ fn containers_survive_a_power_cut() {
     survives(&sandbox, &["create", "--name", "c1", "box", "true"]);
     survives(&sandbox, &["run", "--name", "c2", "box", "sh", "-c", "echo changed >/etc/passwd"]);
     survives(&sandbox, &["commit", "c2", "changed:1"]);
+    survives(&sandbox, &["start", "c1"]);
     survives(&sandbox, &["rm", "c2"]);
+    survives(&sandbox, &["run", "--rm", "--name", "c3", "box", "true"]);
 }

@@ -21,11 +21,9 @@ pub struct Call {
 pub fn record(command: &Command, log: &Path) -> (Vec<Call>, ExitStatus) {
     let mut traced = Command::new("strace");
     traced.args(["-f", "-qq", "-y", "-xx", "-s", "16777216", "--seccomp-bpf", "-e", "signal=none", "-e"]);
-    traced.arg(format!("trace={CALLS}")).arg("-o").arg(log).arg(command.get_program()).args(command.get_args());
-    traced.env_clear().current_dir(command.get_current_dir().unwrap());
-    traced.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    traced.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-    let output = traced.output().expect("strace must be installed");
+    traced.arg(format!("trace={CALLS}")).arg("-o").arg(log);
+    let mut traced = crate::judge::wrap(traced, command);
+    let output = traced.stderr(Stdio::inherit()).output().expect("strace must be installed");
     let text = std::fs::read_to_string(log).unwrap();
     std::fs::remove_file(log).unwrap();
     (parse(&text), output.status)

@@ -102,6 +102,8 @@ fn folder(store: &Store, root: &RootIds, key: &str) -> Result<Lower> {
     fs::create_dir_all(&parent).on("create", &parent)?;
     let draft = tempfile::TempDir::new_in(&parent).on("create a folder in", &parent)?;
     plumbing::checkout::checkout(store, root, draft.path())?;
+    let opened = fs::File::open(draft.path()).on("open", draft.path())?;
+    rustix::fs::syncfs(&opened).on("sync", draft.path())?;
     match fs::rename(draft.path(), &folder) {
         Ok(()) => drop(draft.keep()),
         // Another command was faster.
