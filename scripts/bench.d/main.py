@@ -17,7 +17,7 @@ from measure import run, size
 from peers import Peers, Rd
 from roots import Roots
 
-BENCHMARKS = {"run": bench_run, "import": bench_import, "commit": bench_commit, "diff": bench_diff, "size": bench_size}
+BENCHMARKS = {"import": bench_import, "run": bench_run, "commit": bench_commit, "diff": bench_diff, "size": bench_size}
 
 INTRODUCTION = """# Benchmarks
 
