@@ -42,7 +42,8 @@ pub(super) fn load(store: &Store, issues: &mut Issues) -> Result<Vec<Tip>> {
     }
     for name in refs.ids.keys().filter(|name| name.starts_with("refs/") && !store.is_ordinary()) {
         if !logs.join(name).is_file() {
-            issues.add("missing", format!("reflog of '{}'", label(name)), format!("'logs/{name}' is not there"));
+            let why = format!("'logs/{name}' is not there");
+            issues.add_at(Path::new("logs").join(name), "missing", format!("reflog of '{}'", label(name)), why);
         }
     }
     tips.retain(|tip| !tip.id.is_null());
@@ -87,7 +88,7 @@ impl Refs {
         let text = match std::fs::read(file) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                issues.add("missing", format!("'{name}'"), "git needs it".into());
+                issues.add_at(&name, "missing", format!("'{name}'"), "git needs it".into());
                 return Ok(());
             }
             Err(error) => return Err(Error::io("read", file)(error)),
@@ -99,7 +100,8 @@ impl Refs {
             }
             _ => {
                 let shown = text[..text.len().min(80)].as_bstr().to_string();
-                issues.add("damaged", format!("ref '{}'", label(&name)), format!("'{name}' holds no id but {shown:?}"));
+                let why = format!("'{name}' holds no id but {shown:?}");
+                issues.add_at(&name, "damaged", format!("ref '{}'", label(&name)), why);
                 self.others.push(name);
             }
         }
@@ -131,7 +133,7 @@ impl Refs {
                 },
             };
             if let Err(why) = outcome {
-                issues.add("damaged", "packed-refs".into(), why);
+                issues.add_at("packed-refs", "damaged", "packed-refs".into(), why);
             }
         }
         Ok(())
@@ -141,21 +143,32 @@ impl Refs {
     fn compare_with_log(&self, name: &str, lines: &[Line], issues: &mut Issues) {
         let Some(last) = lines.last() else {
             if self.ids.contains_key(name) {
-                issues.add("damaged", format!("reflog of '{}'", label(name)), format!("'logs/{name}' is empty"));
+                let why = format!("'logs/{name}' is empty");
+                issues.add_at(Path::new("logs").join(name), "damaged", format!("reflog of '{}'", label(name)), why);
             }
             return;
         };
         match self.ids.get(name) {
             Some(id) if *id != last.new => {
                 let why = format!("it is at {id}, its reflog ends at {}", last.new);
-                issues.add("damaged", format!("ref '{}'", label(name)), why);
+                issues.add_at(name, "damaged", format!("ref '{}'", label(name)), why);
             }
             None if !self.others.iter().any(|other| other == name) && !last.new.is_null() && name != "HEAD" => {
                 let why = format!("its reflog is there and ends at {}", last.new);
-                issues.add("missing", format!("ref '{}'", label(name)), why);
+                issues.add_at(name, "missing", format!("ref '{}'", label(name)), why);
             }
             _ => {}
         }
+    }
+}
+
+/// Whether a line of `packed-refs`, with its end, is one.
+pub(super) fn is_sound_packed_line(line: &[u8]) -> bool {
+    let Some(line) = line.strip_suffix(b"\n") else { return false };
+    match line.strip_prefix(b"^") {
+        _ if line.starts_with(b"#") => true,
+        Some(peeled) => parse_id(peeled.as_bstr()).is_some(),
+        None => parse_packed(line).is_some(),
     }
 }
 
@@ -174,9 +187,9 @@ fn parse_id(text: &BStr) -> Option<Id> {
 }
 
 /// A line of a reflog.
-struct Line {
+pub(super) struct Line {
     old: Id,
-    new: Id,
+    pub(super) new: Id,
 }
 
 /// The lines of a reflog, the oldest first. Each must begin where the one before ended.
@@ -186,7 +199,8 @@ fn load_log(file: &Path, name: &str, issues: &mut Issues) -> Result<Vec<Line>> {
     for (number, text) in text.lines_with_terminator().enumerate() {
         let mut damage = |why: &str| {
             let what = format!("reflog of '{}'", label(name));
-            issues.add("damaged", what, format!("'logs/{name}' line {}: {why}", number + 1));
+            let why = format!("'logs/{name}' line {}: {why}", number + 1);
+            issues.add_at(Path::new("logs").join(name), "damaged", what, why);
         };
         match parse_log_line(text.as_bstr()) {
             None => damage("it is no entry"),
@@ -203,7 +217,7 @@ fn load_log(file: &Path, name: &str, issues: &mut Issues) -> Result<Vec<Line>> {
 }
 
 /// `OLD NEW NAME <EMAIL> SECONDS OFFSET [TAB MESSAGE] LF`
-fn parse_log_line(text: &BStr) -> Option<Line> {
+pub(super) fn parse_log_line(text: &BStr) -> Option<Line> {
     let text = text.strip_suffix(b"\n")?;
     let who = text.split_str("\t").next().unwrap_or(text);
     let mut words = who.splitn_str(3, " ");

@@ -10,7 +10,7 @@ mod content;
 mod pack;
 pub mod refs;
 mod staging;
-mod sync;
+pub(crate) mod sync;
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,9 @@ use gix::objs::Kind;
 pub use batch::Batch;
 pub use config::FORMAT;
 pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
-pub(crate) use pack::{encode_entry_header, pack_header};
+pub(crate) use pack::{
+    Entry as PackEntry, HEADER as PACK_HEADER, TRAILER as PACK_TRAILER, encode_entry_header, encode_index, pack_header,
+};
 
 use crate::{Error, Id, Result};
 
