@@ -6,12 +6,14 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod ancestry;
 pub mod archive;
 pub mod capture;
 pub mod checkout;
 pub mod commit;
 pub mod config;
 pub mod date;
+pub mod describe;
 pub mod diff;
 pub mod digest;
 pub mod disk;
@@ -22,6 +24,7 @@ pub mod image_name;
 pub mod import;
 pub mod layer;
 pub mod mount_image;
+pub mod name_rev;
 pub mod revision;
 pub mod root;
 pub mod stat_cache;

@@ -1,6 +1,9 @@
 //! Git's manners, for the object commands: its words for failures, its names, abbreviations and lines.
 
+pub mod date;
 pub mod ident;
+pub mod message;
+pub mod refs;
 pub mod tree;
 
 use std::io::{BufWriter, StdoutLock, Write};
@@ -12,8 +15,22 @@ use plumbing::{Error, Id, Store, revision};
 use crate::report::Failure;
 
 /// The object commands: what they print and end with is git's.
-pub const COMMANDS: [&str; 8] =
-    ["cat-file", "commit-tree", "hash-object", "ls-tree", "mktree", "rev-parse", "show-ref", "update-ref"];
+pub const COMMANDS: [&str; 14] = [
+    "cat-file",
+    "commit-tree",
+    "describe",
+    "for-each-ref",
+    "hash-object",
+    "ls-tree",
+    "mktree",
+    "name-rev",
+    "pack-refs",
+    "reflog",
+    "rev-parse",
+    "show-ref",
+    "symbolic-ref",
+    "update-ref",
+];
 
 /// Where an object command prints: buffered, since an image has tens of thousands of lines.
 pub fn stdout() -> BufWriter<StdoutLock<'static>> {

@@ -141,14 +141,12 @@ impl Refs {
 
     /// A ref and its reflog must tell the same; a log without a ref tells of a lost one.
     fn compare_with_log(&self, name: &str, lines: &[Line], issues: &mut Issues) {
-        let Some(last) = lines.last() else {
-            if self.ids.contains_key(name) {
-                let why = format!("'logs/{name}' is empty");
-                issues.add_at(Path::new("logs").join(name), "damaged", format!("reflog of '{}'", label(name)), why);
-            }
-            return;
-        };
+        // `reflog expire` leaves an empty log where all is old.
+        let Some(last) = lines.last() else { return };
         match self.ids.get(name) {
+            Some(id) if *id == last.old => {
+                issues.note(format!("a move of '{}' was begun and didn't happen: its reflog tells of it", label(name)));
+            }
             Some(id) if *id != last.new => {
                 let why = format!("it is at {id}, its reflog ends at {}", last.new);
                 issues.add_at(name, "damaged", format!("ref '{}'", label(name)), why);
@@ -192,22 +190,21 @@ pub(super) struct Line {
     pub(super) new: Id,
 }
 
-/// The lines of a reflog, the oldest first. Each must begin where the one before ended.
+/// The lines of a reflog, the oldest first. Each should begin where the one before ended.
 fn load_log(file: &Path, name: &str, issues: &mut Issues) -> Result<Vec<Line>> {
     let text = std::fs::read(file).map_err(Error::io("read", file))?;
     let mut lines: Vec<Line> = Vec::new();
     for (number, text) in text.lines_with_terminator().enumerate() {
-        let mut damage = |why: &str| {
-            let what = format!("reflog of '{}'", label(name));
-            let why = format!("'logs/{name}' line {}: {why}", number + 1);
-            issues.add_at(Path::new("logs").join(name), "damaged", what, why);
-        };
         match parse_log_line(text.as_bstr()) {
-            None => damage("it is no entry"),
+            None => {
+                let why = format!("'logs/{name}' line {}: it is no entry", number + 1);
+                issues.add_at(Path::new("logs").join(name), "damaged", format!("reflog of '{}'", label(name)), why);
+            }
             Some(line) => {
                 // A ref that was removed and made again begins anew.
                 if lines.last().is_some_and(|last| last.new != line.old && !line.old.is_null() && !last.new.is_null()) {
-                    damage("it doesn't begin where the line before ends");
+                    let line = number + 1;
+                    issues.note(format!("'logs/{name}' line {line} doesn't begin where the line before ends: one in between expired, or a move didn't happen"));
                 }
                 lines.push(line);
             }

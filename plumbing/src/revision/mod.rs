@@ -24,7 +24,7 @@ mod suggest;
 
 use gix::bstr::{BStr, BString, ByteSlice};
 
-pub use name::{candidates_of_prefix, prefix_of};
+pub use name::{RULES, Shorten, candidates_of_prefix, prefix_of, shorten};
 pub use path::{Found, find};
 pub use range::{Range, range, range_with, sides};
 pub use suffix::Spelling;

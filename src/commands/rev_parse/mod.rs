@@ -11,7 +11,8 @@ use plumbing::{Error, Id, Store, revision};
 use crate::cli::Globals;
 use crate::git::{self, Abbrev};
 use crate::report::Failure;
-use show::{AbbrevRef, Sign, State, Symbolic};
+use plumbing::revision::Shorten;
+use show::{Sign, State, Symbolic};
 
 /// Turn names into ids, and say what scripts ask of a repository
 ///
@@ -104,8 +105,8 @@ impl Parse<'_> {
             }
             ("--symbolic", None) => state.symbolic = Some(Symbolic::AsIs),
             ("--symbolic-full-name", None) => state.symbolic = Some(Symbolic::Full),
-            ("--abbrev-ref", None | Some("strict")) => state.abbrev_ref = Some(AbbrevRef::Strict),
-            ("--abbrev-ref", Some("loose")) => state.abbrev_ref = Some(AbbrevRef::Loose),
+            ("--abbrev-ref", None | Some("strict")) => state.abbrev_ref = Some(Shorten::Strict),
+            ("--abbrev-ref", Some("loose")) => state.abbrev_ref = Some(Shorten::Loose),
             ("--abbrev-ref", Some(mode)) => {
                 return Err(Failure::fatal(format!("unknown mode for --abbrev-ref: {mode}")));
             }
