@@ -13,6 +13,7 @@ mod walk;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 
 use contents::Contents;
 use objects::Objects;
@@ -101,13 +102,27 @@ pub struct Counts {
     pub bytes: u64,
 }
 
+/// How far a check is, for whoever watches it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes of contents to be read; 0 while that isn't known.
+    pub total: AtomicU64,
+    /// Bytes of contents that were read.
+    pub done: AtomicU64,
+}
+
 /// Check the store.
 pub fn check(store: &Store, options: Options) -> Result<Report> {
+    check_watched(store, options, &Progress::default())
+}
+
+/// As [`check`]; `progress` tells others how far it is.
+pub fn check_watched(store: &Store, options: Options, progress: &Progress) -> Result<Report> {
     let rehash = !options.connectivity_only;
     let mut issues = Issues::default();
     let tips = refs::load(store, &mut issues)?;
     let objects = Objects::load(store, rehash, &mut issues)?;
-    let contents = Contents::load(store, rehash)?;
+    let contents = Contents::load(store, rehash, progress)?;
     let mut walk = walk::Walk::new(store, options, &objects, &contents, issues);
     walk.run(&tips);
     let counts = Counts {

@@ -6,6 +6,7 @@
 mod attach;
 mod cgroup;
 pub mod changes;
+pub(crate) mod check;
 pub mod commit;
 pub mod config;
 pub mod describe;
@@ -44,7 +45,9 @@ pub use folder::{Folder, Lock};
 pub use freeze::Frozen;
 pub use monitor::run as run_monitor;
 pub use oci_spec::image::Config as ImageConfig;
+pub(crate) use filter::is_sound as is_sound_filter;
 pub use origin::{image_config, lower};
+pub(crate) use origin::{bases, lower_of as make_lower};
 pub use process::Process;
 pub use start::{Io, Launch};
 pub use state::{State, Status};

@@ -64,19 +64,29 @@ fn from_json(config: &Value) -> ImageConfig {
 /// What to mount as the root of `commit`: a metadata image, made if the store has none yet; or, on a kernel that can't
 /// mount such, a folder.
 pub fn lower(store: &Store, commit: &CommitId) -> Result<Lower> {
-    let root = store.read_commit(commit)?.state.root;
+    lower_of(store, &store.read_commit(commit)?.state.root)
+}
+
+/// The commits that containers started from.
+pub(crate) fn bases(store: &Store) -> Result<Vec<CommitId>> {
+    let containers = Containers::open(store.dir())?;
+    Ok(containers.list()?.iter().filter_map(|(container, _)| container.config.base().ok()).collect())
+}
+
+/// What to mount as a root, made if the store has it not yet.
+pub(crate) fn lower_of(store: &Store, root: &RootIds) -> Result<Lower> {
     let key = root.name().to_string();
     let image = store.mounts_dir().join(format!("{key}.erofs"));
     let content = store.content_dir();
     if !rootfs::can_mount_images() {
-        return folder(store, &root, &key);
+        return folder(store, root, &key);
     }
     if image.exists() {
         return Ok(Lower::Erofs { image, content });
     }
-    match plumbing::mount_image::encode(store, &root) {
+    match plumbing::mount_image::encode(store, root) {
         Ok(bytes) => write_image(&image, &bytes)?,
-        Err(plumbing::Error::Unsupported { .. }) => return folder(store, &root, &key),
+        Err(plumbing::Error::Unsupported { .. }) => return folder(store, root, &key),
         Err(error) => return Err(error.into()),
     }
     Ok(Lower::Erofs { image, content })
