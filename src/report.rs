@@ -56,6 +56,12 @@ enum Voice {
     Silent,
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.what.fmt(f)
+    }
+}
+
 impl Failure {
     /// A failure that is not an error of a library.
     pub fn new(what: impl Into<String>) -> Self {

@@ -1,12 +1,13 @@
 //! The name of a commit by the nearest tag before it, as git-describe(1) works it out.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
-use gix::bstr::BString;
+use gix::bstr::{BStr, BString, ByteSlice, ByteVec};
+use gix::objs::{Kind, TreeRefIter};
 
 use crate::ancestry::Ancestry;
-use crate::{Id, Result};
+use crate::{Error, Id, Result, Store, history};
 
 /// How good a name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +54,41 @@ pub enum Outcome {
         /// There were tags without objects of their own.
         unannotated: bool,
     },
+}
+
+/// Where a blob came in: the first commit before `tip` in whose tree it is, and its path there.
+pub fn find_blob(store: &Store, tip: Id, blob: Id) -> Result<Option<(Id, BString)>> {
+    let commits = history::Walk { tips: vec![tip], ..history::Walk::default() }.commits(store)?.collect::<Result<Vec<_>>>()?;
+    let mut seen = HashSet::new();
+    for commit in commits.iter().rev() {
+        if let Some(path) = path_of(store, commit.tree, blob, b"".as_bstr(), &mut seen)? {
+            return Ok(Some((commit.id, path)));
+        }
+    }
+    Ok(None)
+}
+
+/// The path of a blob in a tree, if it is there; trees that were seen are passed over.
+fn path_of(store: &Store, tree: Id, blob: Id, at: &BStr, seen: &mut HashSet<Id>) -> Result<Option<BString>> {
+    if !seen.insert(tree) {
+        return Ok(None);
+    }
+    let data = store.read_object(&tree, Kind::Tree)?;
+    for entry in TreeRefIter::from_bytes(&data, gix::hash::Kind::Sha256) {
+        let entry = entry.map_err(|error| Error::damaged(format!("tree {tree}"), error.to_string()))?;
+        let mut path: BString = at.to_owned();
+        path.push_str(entry.filename);
+        if entry.oid == blob {
+            return Ok(Some(path));
+        }
+        if entry.mode.is_tree() {
+            path.push(b'/');
+            if let Some(found) = path_of(store, entry.oid.to_owned(), blob, path.as_bstr(), seen)? {
+                return Ok(Some(found));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// A name that was met on the way back.

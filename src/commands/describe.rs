@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use plumbing::ancestry::Ancestry;
 use plumbing::bstr::{BString, ByteSlice};
-use plumbing::describe::{MOST_CANDIDATES, Name, Options, Outcome, Rank, describe};
+use plumbing::describe::{MOST_CANDIDATES, Name, Options, Outcome, Rank, describe, find_blob};
 use plumbing::gix::glob::wildmatch;
 use plumbing::gix::objs::Kind;
 use plumbing::{Error, Id, Store};
@@ -86,13 +86,12 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     if args.contains {
         return contains(&args, &globals.repository()?);
     }
-    if args.dirty.is_some() || args.broken.is_some() {
+    if (args.dirty.is_some() || args.broken.is_some()) && !args.commits.is_empty() {
         let flag = if args.broken.is_some() { "--broken" } else { "--dirty" };
-        let why = match args.commits.is_empty() {
-            true => "this operation must be run in a work tree".to_owned(),
-            false => format!("option '{flag}' and commit-ishes cannot be used together"),
-        };
-        return Err(Failure::fatal(why));
+        return Err(Failure::fatal(format!("option '{flag}' and commit-ishes cannot be used together")));
+    }
+    if args.dirty.is_some() && args.broken.is_none() {
+        return Err(Failure::fatal("this operation must be run in a work tree"));
     }
     let store = globals.repository()?;
     let names = names(&store, &args)?;
@@ -103,8 +102,9 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let head = [String::from("HEAD")];
     let commits = if args.commits.is_empty() { &head[..] } else { &args.commits };
     for commit in commits {
-        let text = describer.describe(commit)?;
-        git::print_line(text)?;
+        // A working tree that isn't there is a damaged one, says git.
+        let mark = args.broken.as_deref().unwrap_or_default();
+        git::print_line(describer.describe(commit)? + mark)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -157,7 +157,8 @@ fn names(store: &Store, args: &Args) -> Result<HashMap<Id, Name>, Failure> {
 fn is_wanted(args: &Args, name: &[u8]) -> bool {
     let skipped = ["refs/tags/", "refs/heads/", "refs/remotes/"].iter().find_map(|prefix| name.strip_prefix(prefix.as_bytes()));
     let matches = |pattern: &String, name: &[u8]| wildmatch(pattern.as_str().into(), name.as_bstr(), wildmatch::Mode::empty());
-    let Some(short) = skipped else { return args.patterns.is_empty() };
+    // Of other refs nothing is known that a pattern could be about.
+    let Some(short) = skipped else { return args.patterns.is_empty() && args.exclude.is_empty() };
     let tag = name.starts_with(b"refs/tags/");
     // Without --all, patterns are for tags, which alone are listed.
     (tag || args.all)
@@ -190,11 +191,25 @@ impl Describer<'_> {
     fn describe(&mut self, text: &str) -> Result<String, Failure> {
         let id = git::object(self.store, text)?;
         let Some(commit) = git::peel(self.store, id, Kind::Commit)? else {
-            return Err(Failure::fatal(match self.store.find_header(&id)? {
-                Some((Kind::Blob, _)) => "rd describes commits, not blobs".to_owned(),
-                _ => format!("{text} is neither a commit nor blob"),
-            }));
+            return match self.store.find_header(&id)? {
+                Some((Kind::Blob, _)) => self.describe_blob(id),
+                _ => Err(Failure::fatal(format!("{text} is neither a commit nor blob"))),
+            };
         };
+        self.describe_commit(commit)
+    }
+
+    /// The commit in which the blob came in before HEAD, and its path there; nothing where it didn't.
+    fn describe_blob(&mut self, blob: Id) -> Result<String, Failure> {
+        let head = git::object(self.store, "HEAD")?;
+        let Some(head) = git::peel(self.store, head, Kind::Commit)? else { return Ok(String::new()) };
+        match find_blob(self.store, head, blob)? {
+            Some((commit, path)) => Ok(format!("{}:{path}", self.describe_commit(commit)?)),
+            None => Ok(String::new()),
+        }
+    }
+
+    fn describe_commit(&mut self, commit: Id) -> Result<String, Failure> {
         let least = match (self.args.all, self.args.tags) {
             (true, _) => Rank::Ref,
             (_, true) => Rank::Lightweight,

@@ -36,6 +36,8 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         return Err(Failure::new("cowardly refusing to save to a terminal").hint("use the -o flag or redirect"));
     }
     let store = globals.store()?;
+    // What is written of a container has no name.
+    let _hold = store.hold()?;
     let root = find(&store, &args.what)?;
     match &args.output {
         None => pack_root(&store, &root, buffered(std::io::stdout().lock()))?,

@@ -1,15 +1,18 @@
 //! The commands, one file each: `struct Args`, whose comment is the help, and `fn run`.
 
 pub mod cat_file;
+pub mod checkout_tree;
 pub mod commit;
 pub mod commit_tree;
 pub mod completion;
 pub mod create;
 pub mod describe;
 pub mod diff;
+pub mod diff_root;
 pub mod export;
 pub mod for_each_ref;
 pub mod fsck;
+pub mod gc;
 pub mod hash_object;
 pub mod history;
 pub mod images;
@@ -19,13 +22,16 @@ pub mod init;
 pub mod inspect;
 pub mod load;
 pub mod log;
+pub mod ls_root;
 pub mod ls_tree;
 pub mod mktree;
 pub mod monitor;
 pub mod name_rev;
 pub mod pack_refs;
 pub mod ps;
+pub mod receive_pack;
 pub mod reflog;
+pub mod remote_helper;
 pub mod rev_parse;
 pub mod rm;
 pub mod rmi;

@@ -281,7 +281,8 @@ fn annotate(store: &Store, options: &Options) -> Result<ExitCode, Failure> {
             }
             copied = end;
         }
-        out.write_all(&line[copied..])?;
+        out.write_all(line[copied..].strip_suffix(b"\n").unwrap_or(&line[copied..]))?;
+        writeln!(out)?;
         line.clear();
     }
     out.flush()?;

@@ -67,7 +67,7 @@ fn target(store: &Store, name: &str) -> Result<Option<String>, Failure> {
 }
 
 fn read(store: &Store, name: &str, args: &Args) -> Result<ExitCode, Failure> {
-    if !is_full_name(name.into()) {
+    if !is_full_name(format!("refs/{name}").as_str().into()) {
         return Err(Failure::fatal(format!("No such ref: {name}")));
     }
     let Some(first) = target(store, name)? else {
@@ -115,6 +115,7 @@ fn change(store: &Store, name: &str, change: Change) -> Result<ExitCode, Failure
         }
     };
     let (_, who) = git::ident::author_and_committer(store)?;
-    store.prepare_refs(vec![edit])?.commit_as(&who, true)?;
+    let changed = store.prepare_refs(vec![edit]).and_then(|prepared| prepared.commit_as(&who, true));
+    changed.map_err(|error| Failure::from(error).status(1))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -136,7 +136,7 @@ fn human(time: Time, local: bool) -> String {
         true => parts.push(then.strftime("%H:%M").to_string()),
         false => parts.push(then.strftime("%Y").to_string()),
     }
-    if !local && time.offset != here.offset {
+    if hide_date && !local && time.offset != here.offset {
         parts.push(custom(time, "%z"));
     }
     parts.join(" ")

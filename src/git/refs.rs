@@ -20,7 +20,7 @@ pub struct Listed {
     pub id: Id,
     /// The ref that it stands for, where it is symbolic.
     pub symref: Option<BString>,
-    /// Whether it lies in `packed-refs` alone.
+    /// Whether it, or what it stands for, lies in `packed-refs` alone.
     pub is_packed: bool,
     /// What the tag that it points at leads to, where that is known already.
     pub peeled: Option<Id>,
@@ -30,17 +30,19 @@ pub struct Listed {
 pub fn list(store: &Store, prefix: &str, warn: bool) -> Result<Vec<Listed>, Failure> {
     let mut listed = Vec::new();
     for found in store.refs_below(prefix)? {
+        let mut is_packed = found.is_packed;
         let (id, symref) = match found.value {
             Value::Id(id) => (Some(id), None),
             Value::Symbolic(target) => {
                 let end = if is_full_name(target.as_bstr()) { store.follow_ref(target.as_bstr())? } else { None };
+                is_packed = end.as_ref().is_some_and(|(name, _)| store.is_packed(name.as_bstr()));
                 (end.map(|(_, id)| id), Some(target))
             }
             Value::Broken => (None, None),
         };
         match id.filter(|id| !id.is_null()) {
             Some(id) => {
-                listed.push(Listed { name: found.name, id, symref, is_packed: found.is_packed, peeled: found.peeled });
+                listed.push(Listed { name: found.name, id, symref, is_packed, peeled: found.peeled });
             }
             None if warn => eprintln!("warning: ignoring broken ref {}", found.name),
             None => {}

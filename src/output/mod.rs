@@ -3,6 +3,8 @@
 pub mod age;
 pub mod changes;
 pub mod commits;
+pub mod fields;
+pub mod mtree;
 pub mod quote;
 pub mod screen;
 pub mod size;

@@ -80,7 +80,7 @@ fn describe_is_gits() {
                 }
             }
         }
-        court.verdict(100);
+        court.verdict(60);
     }
 }
 
@@ -130,6 +130,11 @@ fn describe_ends_as_gits_does() {
         "--bogus",
         "--abbrev=x|main",
         "--no-abbrev|--tags|main~1",
+        "main~1:rootfs/etc/passwd",
+        "main:rootfs/etc/passwd",
+        "--tags|--long|main:rootfs/etc/passwd",
+        "--always|main:config",
+        "--exact-match|main:config",
     ] {
         let words = words.split('|').filter(|word| !word.is_empty());
         court.compare(&["describe"].into_iter().chain(words).collect::<Vec<_>>());

@@ -40,7 +40,7 @@ const FORMATS: [&str; 66] = [
     "%(subject:sanitize)",
     "%(raw:size) %(*raw:size)",
     "%(HEAD) %(symref) %(symref:short) %(symref:lstrip=2) %(flag)",
-    "%(upstream)|%(upstream:short)|%(upstream:track)|%(push)|%(worktreepath)",
+    "%(upstream)|%(upstream:short)|%(upstream:track)|%(push)",
     "%(if)%(symref)%(then)S %(symref)%(else)N%(end)",
     "%(if:equals=tag)%(objecttype)%(then)tag%(else)%(objecttype)%(end)!",
     "%(if:notequals=tag)%(objecttype)%(then)other%(end)!",
@@ -151,6 +151,8 @@ fn for_each_ref_is_gits() {
     court.compare_with(&["for-each-ref", "--stdin"], b"refs/heads/main\nrefs/tags/v1\n", &[]);
     court.compare_with(&["for-each-ref", "--stdin", "x"], b"refs/heads/main\n", &[]);
     court.compare(&["for-each-ref", "--bogus"]);
+    court.compare(&["for-each-ref", "--merged=main^{tree}"]);
+    court.compare_in_place(&["for-each-ref", "--format=%(worktreepath)"]);
     court.verdict(300);
 }
 

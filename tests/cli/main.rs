@@ -1,15 +1,18 @@
 //! The rd command as a user sees it: one module a command, each test with a store of its own.
 
 mod cat_file;
+mod checkout_tree;
 mod commit;
 mod commit_tree;
 mod completion;
 mod container;
 mod describe;
 mod diff;
+mod diff_root;
 mod export;
 mod for_each_ref;
 mod fsck;
+mod gc;
 mod hash_object;
 mod history;
 mod images;
@@ -20,11 +23,13 @@ mod inspect;
 mod judge;
 mod load;
 mod log;
+mod ls_root;
 mod ls_tree;
 mod mktree;
 mod name_rev;
 mod ordinary;
 mod pack_refs;
+mod random;
 mod reflog;
 mod rev_parse;
 mod rmi;

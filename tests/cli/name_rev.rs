@@ -30,7 +30,7 @@ fn name_rev_is_gits() {
         // A list as a whole decides how far back names are looked for.
         let words: Vec<&str> = ["name-rev"].into_iter().chain(commits.iter().map(String::as_str)).collect();
         court.compare_in_place(&words);
-        court.verdict(100);
+        court.verdict(60);
     }
 }
 

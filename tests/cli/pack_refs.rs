@@ -40,7 +40,7 @@ fn a_packed_image_is_moved_and_removed_as_any_other() {
     sandbox.ok(["pack-refs", "--all"]);
     let listed = std::fs::read_to_string(sandbox.store_dir().join("packed-refs")).unwrap();
     assert!(listed.contains("refs/images/docker.io/library/web@1"), "{listed}");
-    assert!(!sandbox.store_dir().join("refs/images").exists());
+    assert!(!sandbox.store_dir().join("refs/images/docker.io").exists());
     sandbox.ok(["tag", "web:1", "web:3"]);
     sandbox.ok(["rmi", "web:1"]);
     assert_eq!(sandbox.ok(["rev-parse", "web:3"]), format!("{web}\n"));

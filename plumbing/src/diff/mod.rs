@@ -178,11 +178,11 @@ impl What {
 }
 
 impl Entry {
-    fn folder(attrs: Attrs, mtime: Time) -> Self {
+    pub(crate) fn folder(attrs: Attrs, mtime: Time) -> Self {
         Self { what: What::Folder, attrs, mtime, links: None }
     }
 
-    fn leaf(leaf: Leaf) -> Self {
+    pub(crate) fn leaf(leaf: Leaf) -> Self {
         Self { what: What::Leaf(leaf.kind), attrs: leaf.attrs, mtime: leaf.mtime, links: None }
     }
 

@@ -207,7 +207,7 @@ fn bad(line: &[u8], why: &str) -> Error {
 
 /// Write `text` so that it has no blank, no line end and no `=`: such bytes, the backslash, `#` and all that is not
 /// printable ASCII become `\ooo` (vis(3), VIS_OCTAL).
-pub(super) fn escape(text: &BStr, out: &mut Vec<u8>) {
+pub fn escape(text: &BStr, out: &mut Vec<u8>) {
     for byte in text.iter() {
         match byte {
             b'\\' | b'#' | b'=' | 0..=b' ' | 0x7f.. => push(out, format_args!("\\{byte:03o}")),

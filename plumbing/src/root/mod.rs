@@ -10,6 +10,7 @@
 mod hardlinks;
 mod lines;
 pub mod name;
+mod part;
 mod read;
 mod tree;
 mod write;
@@ -21,7 +22,8 @@ use gix::objs::WriteTo;
 use gix::objs::tree::{Entry, EntryKind};
 
 pub use hardlinks::Hardlinks;
-pub use lines::{EntryMeta, decode_folder, encode_folder, folder_total};
+pub use lines::{EntryMeta, decode_folder, encode_folder, escape, folder_total};
+pub use part::Part;
 pub(crate) use read::read_folder_with;
 pub use read::{Folder, read_folder, read_hardlinks};
 pub use tree::{Dir, Node, Root, View};

@@ -8,6 +8,7 @@ mod format;
 mod layer;
 mod layer_properties;
 mod layer_semantics;
+mod refs;
 mod revision;
 mod root;
 mod tarball;

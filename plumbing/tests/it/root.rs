@@ -37,7 +37,7 @@ fn small_root(store: &Store) -> (Root, plumbing::store::Batch<'_>) {
         [("a/x", "xx"), ("a/.git/config", "cc"), (".gitmodules", "[bad"), ("a.b", "xx"), ("%meta", "mm")]
     {
         let id = contents.put(bytes.as_bytes()).unwrap();
-        assert!(root.put_leaf(store, path.into(), leaf(Kind::File { id, size: 2 })).unwrap());
+        assert!(root.put_leaf(store, path.into(), leaf(Kind::File { id, size: bytes.len() as u64 })).unwrap());
     }
     let target = batch.write_blob(b"a/x").unwrap();
     root.put_leaf(store, "ln".into(), leaf(Kind::Symlink { id: target })).unwrap();

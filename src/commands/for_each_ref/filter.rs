@@ -49,7 +49,12 @@ impl<'s> Filter<'s> {
         let (with, without) = (contains(commits(&wanted.contains)?), contains(commits(&wanted.no_contains)?));
         let mut reachable = |names: &[String]| match names {
             [] => Ok::<_, Failure>(None),
-            names => Ok(Some(ancestry.reachable(commits(names)?)?)),
+            names => {
+                if let Some(name) = names.iter().find(|name| !matches!(git::name_to_id(store, name), Ok(Some(_)))) {
+                    return Err(Failure::fatal(format!("malformed object name {name}")));
+                }
+                Ok(Some(ancestry.reachable(commits(names)?)?))
+            }
         };
         let (merged, no_merged) = (reachable(&wanted.merged)?, reachable(&wanted.no_merged)?);
         Ok(Self { store, wanted, points_at, contains: with, no_contains: without, merged, no_merged, ancestry })

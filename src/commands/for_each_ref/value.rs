@@ -103,9 +103,9 @@ impl<'s> Values<'s> {
                 Value::text(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| *flag).collect::<Vec<_>>().join(","))
             }
             Field::Head => Value::text(if name == self.head { "*" } else { " " }),
-            Field::WorktreePath => match self.store.repo().workdir().filter(|_| name == self.head) {
-                Some(path) => Value::text(path.canonicalize().unwrap_or_else(|_| path.into()).display().to_string()),
-                None => Value::default(),
+            Field::WorktreePath => match name == self.head {
+                true => Value::text(self.working_tree()?),
+                false => Value::default(),
             },
             Field::Upstream { push, what } => match upstream::find(self.store, name, *push)? {
                 Some(found) => Value::text(self.upstream(listed, &found, what)?),
@@ -121,6 +121,12 @@ impl<'s> Values<'s> {
             Field::ObjectName(abbrev) if !atom.deref => Value::text(git::abbreviate(self.store, &listed.id, *abbrev)?),
             _ => return Ok(None),
         }))
+    }
+
+    /// Where the branch that is checked out is: the folder of a bare repository stands for its working tree.
+    fn working_tree(&self) -> Result<String, Failure> {
+        let path = std::path::absolute(self.store.repo().common_dir())?.display().to_string();
+        Ok(path.strip_suffix("/.git").map_or(path.clone(), str::to_owned))
     }
 
     /// A ref's name in the form that is asked for.

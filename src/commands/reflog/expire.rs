@@ -15,7 +15,7 @@ use crate::git;
 use crate::report::Failure;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct ExpireArgs {
     /// Remove entries older than this [default: gc.reflogExpire, else 90 days]; `all`, `never`
     #[arg(long, value_name = "TIME")]
     expire: Option<String>,
@@ -66,7 +66,7 @@ struct How {
 
 const DAY: i64 = 86_400;
 
-pub fn run(args: &Args, store: &Store) -> Result<ExitCode, Failure> {
+pub fn run(args: &ExpireArgs, store: &Store) -> Result<ExitCode, Failure> {
     let date = |text: &Option<String>, flag: &str| text.as_deref().map(|text| parse(text, flag)).transpose();
     let (total, unreachable) = (date(&args.expire, "expire")?, date(&args.expire_unreachable, "expire-unreachable")?);
     let mut names = Vec::new();
@@ -86,7 +86,9 @@ pub fn run(args: &Args, store: &Store) -> Result<ExitCode, Failure> {
     for name in &names {
         let limits = Limits::of(store, name, total, unreachable);
         let mut judge = Judge::new(store, name, limits, args.stale_fix)?;
-        prune(store, name, &args.how, |line| judge.goes(line))?;
+        // Of logs that were named git says of entries that would go that they went.
+        let would = args.how.dry_run && args.all;
+        prune(store, name, &args.how, would, |line| judge.goes(line))?;
     }
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(NO) })
 }
@@ -110,6 +112,7 @@ fn prune(
     store: &Store,
     name: &str,
     how: &How,
+    would: bool,
     mut goes: impl FnMut(&LogLine) -> Result<bool, Failure>,
 ) -> Result<(), Failure> {
     let pruning = Pruning { chain: how.rewrite, update_ref: how.updateref, dry_run: how.dry_run };
@@ -125,7 +128,7 @@ fn prune(
         return Err(failure);
     }
     for (line, goes) in lines.iter().flatten().filter(|_| how.verbose) {
-        let word = match (goes, how.dry_run) {
+        let word = match (goes, would) {
             (true, true) => "would prune",
             (true, false) => "prune",
             (false, _) => "keep",
@@ -271,7 +274,7 @@ fn delete_one(store: &Store, text: &str, how: &How) -> Result<Result<(), String>
         }
     };
     let mut index = 0;
-    prune(store, &full, how, |_| {
+    prune(store, &full, how, how.dry_run, |_| {
         index += 1;
         Ok(at == Some(index - 1))
     })?;

@@ -33,13 +33,13 @@ pub struct Args {
     #[command(subcommand)]
     what: Option<What>,
     #[command(flatten)]
-    show: show::Args,
+    show: show::ShowArgs,
 }
 
 #[derive(Subcommand)]
 enum What {
     /// Show logs, the youngest entries first
-    Show(show::Args),
+    Show(show::ShowArgs),
     /// List refs that have a log
     List {
         #[arg(hide = true)]
@@ -52,7 +52,7 @@ enum What {
         name: String,
     },
     /// Remove old entries
-    Expire(expire::Args),
+    Expire(expire::ExpireArgs),
     /// Remove single entries
     Delete(expire::DeleteArgs),
 }

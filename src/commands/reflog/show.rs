@@ -17,7 +17,7 @@ use crate::output::screen::Screen;
 use crate::report::Failure;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub struct ShowArgs {
     /// At most N entries; `-N` is the same
     #[arg(short = 'n', long, value_name = "N")]
     max_count: Option<usize>,
@@ -49,9 +49,9 @@ pub struct Args {
 
 /// A log that is walked from its youngest entry.
 struct Walk {
-    /// The ref's full name.
+    /// The ref's name as it was given.
     name: String,
-    /// Its short one.
+    /// Its short name.
     short: String,
     /// The oldest first.
     lines: Vec<LogLine>,
@@ -60,10 +60,11 @@ struct Walk {
     by_date: bool,
 }
 
-pub fn run(mut args: Args, store: &Store) -> Result<ExitCode, Failure> {
+pub fn run(mut args: ShowArgs, store: &Store) -> Result<ExitCode, Failure> {
     if let Some(at) = args.refs.iter().rposition(|text| text.starts_with('-') && text.len() > 1) {
         let text = args.refs.remove(at);
-        let count = text[1..].parse().map_err(|_| Failure::fatal(format!("unrecognized argument: {text}")))?;
+        let digits = text.strip_prefix("-n").unwrap_or(&text[1..]);
+        let count = digits.parse().map_err(|_| Failure::fatal(format!("unrecognized argument: {text}")))?;
         args.max_count = Some(count);
     }
     let date = args.date.as_deref().map(|text| {
@@ -91,7 +92,7 @@ pub fn run(mut args: Args, store: &Store) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn walks(store: &Store, args: &Args) -> Result<Vec<Walk>, Failure> {
+fn walks(store: &Store, args: &ShowArgs) -> Result<Vec<Walk>, Failure> {
     let mut names = args.refs.clone();
     if args.all {
         let all = git::refs::list(store, "", false)?;
@@ -140,8 +141,9 @@ fn walk(store: &Store, text: &str) -> Result<Option<Walk>, Failure> {
             (lines.iter().rposition(|line| line.seconds <= seconds).map_or(0, |at| at + 1), true)
         }
     };
-    let short = git::refs::shorten(store, &full, Shorten::Loose);
-    Ok(Some(Walk { name: full, short, lines, left, by_date }))
+    let name = if name.is_empty() { full } else { name.to_owned() };
+    let short = git::refs::shorten(store, &name, Shorten::Loose);
+    Ok(Some(Walk { name, short, lines, left, by_date }))
 }
 
 /// The walk whose next entry is the youngest; entries that name no commit are passed over.
@@ -166,7 +168,7 @@ fn next<'w>(store: &Store, walks: &'w mut [Walk]) -> Result<Option<&'w mut Walk>
 
 struct Shower<'a> {
     store: &'a Store,
-    args: &'a Args,
+    args: &'a ShowArgs,
     date: Option<DateFormat>,
 }
 
@@ -181,7 +183,7 @@ impl Shower<'_> {
                 Format::Custom { text: self.fill(text, walk, line), terminated: *terminated }
             }
             None | Some(Format::Oneline) => {
-                let text = format!("{} %gd: %gs", git::abbreviate(self.store, &line.new, self.abbrev()?)?);
+                let text = format!("{} %gD: %gs", git::abbreviate(self.store, &line.new, self.abbrev()?)?);
                 Format::Custom { text: self.fill(&text, walk, line), terminated: true }
             }
             Some(_) => {

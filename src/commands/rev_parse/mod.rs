@@ -1,6 +1,7 @@
 //! `rd rev-parse`
 
 mod facts;
+mod parseopt;
 mod show;
 
 use std::process::ExitCode;
@@ -21,7 +22,8 @@ use show::{Sign, State, Symbolic};
 /// --default REV --all --branches[=GLOB] --tags[=GLOB] --remotes[=GLOB] --glob=GLOB --exclude=GLOB --disambiguate=PREFIX
 /// --since=DATE --until=DATE --sq --git-dir --absolute-git-dir --git-common-dir --git-path PATH
 /// --is-bare-repository --is-inside-git-dir --is-inside-work-tree --is-shallow-repository --show-object-format
-/// --show-ref-format --show-prefix --show-cdup --show-toplevel.
+/// --show-ref-format --show-prefix --show-cdup --show-toplevel --resolve-git-dir PATH --local-env-vars; and as the first
+/// --sq-quote and --parseopt.
 ///
 /// Examples: `rd rev-parse debian:12`, `rd rev-parse --short web~2`, `rd rev-parse --verify -q web:latest`.
 ///
@@ -29,11 +31,20 @@ use show::{Sign, State, Symbolic};
 #[derive(clap::Args)]
 pub struct Args {
     /// Options and revisions
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "REV|OPTION")]
     args: Vec<String>,
 }
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
+    match args.args.first().map(String::as_str) {
+        Some("--sq-quote") => {
+            let quoted: String = args.args[1..].iter().map(|word| format!(" {}", show::shell_quoted(word))).collect();
+            git::print_line(quoted)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some("--parseopt") => return parseopt::run(&args.args[1..]),
+        _ => {}
+    }
     let store = globals.repository()?;
     let mut parse = Parse { state: State::new(&store), paths_from_here: None, has_dashes: false };
     parse.has_dashes = args.args.iter().any(|arg| arg == "--");

@@ -82,8 +82,7 @@ impl<'a> State<'a> {
     fn show(&self, text: &str) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
         if self.shell_quote {
-            let quoted = text.replace('\'', "'\\''").replace('!', "'\\!'");
-            write!(out, "'{quoted}' ")?;
+            write!(out, "{} ", shell_quoted(text))?;
         } else {
             writeln!(out, "{text}")?;
         }
@@ -218,6 +217,11 @@ impl<'a> State<'a> {
         }
         Ok(())
     }
+}
+
+/// A word as a shell's, as git quotes it.
+pub fn shell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''").replace('!', "'\\!'"))
 }
 
 /// Options of commands that list revisions (git's builtin/rev-parse.c, `is_rev_argument`).

@@ -130,6 +130,9 @@ pub fn print_json(screen: &mut Screen, difference: &Difference) -> Result<(), Fa
 /// The changes as JSON objects.
 pub use json::objects as json_objects;
 
+/// An entry as a JSON object, with its path.
+pub use json::named as json_entry;
+
 /// How many digits of an id git shows: enough for the number of objects, at least 7.
 pub fn digits(store: &Store) -> Result<usize, Failure> {
     let count = store.repo().objects.packed_object_count().map_err(plumbing::Error::git("count the objects"))?;

@@ -68,6 +68,15 @@ impl LogLine {
         line
     }
 
+    /// As [`encode`](Self::encode), with the tab before a message that is empty, as git has it where it writes a log anew.
+    fn encode_with_tab(&self) -> Vec<u8> {
+        let mut line = self.encode();
+        if self.message.is_empty() {
+            line.insert(line.len() - 1, b'\t');
+        }
+        line
+    }
+
     pub(super) fn new(old: Id, new: Id, who: &Signature, message: &BStr) -> Self {
         let mut zone = Vec::new();
         let offset = who.time.offset;
@@ -202,7 +211,7 @@ impl Store {
     fn replace_log<'l>(&self, name: &BStr, lines: impl Iterator<Item = &'l LogLine>) -> Result<()> {
         let path = self.log_file(name);
         let new = with_suffix(&path, ".lock");
-        let bytes: Vec<u8> = lines.flat_map(LogLine::encode).collect();
+        let bytes: Vec<u8> = lines.flat_map(LogLine::encode_with_tab).collect();
         std::fs::write(&new, bytes).map_err(Error::io("write", &new))?;
         sync::sync_file(&new)?;
         std::fs::rename(&new, &path).map_err(Error::io("replace", &path))?;

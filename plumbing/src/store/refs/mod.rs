@@ -71,23 +71,17 @@ impl Store {
 
     /// Point the ref `name` at `id`, if it is what `expect` says; `Raced` where it isn't.
     pub fn update_ref(&self, name: &str, id: Id, expect: Expect, message: &str) -> Result<()> {
-        self.edit(name, update(id, expect, message), true)
+        self.edit(name, update(id, expect, message))
     }
 
-    /// As [`update_ref`](Self::update_ref), durable only when the filesystem gets to it.
-    pub fn update_ref_lazily(&self, name: &str, id: Id, expect: Expect, message: &str) -> Result<()> {
-        self.edit(name, update(id, expect, message), false)
-    }
-
-    /// Remove the ref `name`, which must be at `id`.
+    /// Remove the ref `name`, which must be at `id`. Where it was is remembered ([`removed`](Self::removed)).
     pub fn delete_ref(&self, name: &str, id: Id) -> Result<()> {
-        self.edit(name, Change::Delete { expected: Expect::Id(id).into(), log: RefLog::AndReference }, true)
+        self.edit(name, Change::Delete { expected: Expect::Id(id).into(), log: RefLog::AndReference })
     }
 
-    fn edit(&self, name: &str, change: Change, durable: bool) -> Result<()> {
+    fn edit(&self, name: &str, change: Change) -> Result<()> {
         let edit = RefEdit { change, name: full_name(name)?, deref: false };
-        let who = crate::commit::host_signature()?;
-        self.prepare_refs(vec![edit])?.commit_as(&who, durable)
+        self.prepare_refs(vec![edit])?.commit()
     }
 }
 

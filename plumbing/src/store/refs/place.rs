@@ -78,6 +78,11 @@ impl Store {
         }
     }
 
+    /// Whether the ref `name`, which exists, lies in `packed-refs` alone.
+    pub fn is_packed(&self, name: &BStr) -> bool {
+        matches!(self.read_loose(name), Ok(None))
+    }
+
     /// What the ref of exactly this full name says, without following it; `None` where there is none.
     ///
     /// The loose ref goes first and the packed ones are read after it, as refs are packed in the other order: written

@@ -10,9 +10,11 @@
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gix::actor::Signature;
 use gix::bstr::{BStr, BString, ByteSlice};
+use gix::objs::Exists;
 use gix::refs::Target;
 use gix::refs::transaction::{Change, PreviousValue, RefEdit, RefLog};
 
@@ -20,7 +22,7 @@ use super::lock::{Lock, with_suffix};
 use super::log::{LogLine, remove_empty_folders, remove_empty_parents};
 use super::packed::Packed;
 use super::place::{MOST_SYMBOLIC, Value, is_full_name, is_shared};
-use crate::store::{Store, sync};
+use crate::store::{Hold, Store, sync};
 use crate::{Error, Id, Result};
 
 /// What happens to one ref.
@@ -53,13 +55,19 @@ pub struct PreparedRefs<'s> {
     steps: Vec<Step>,
     /// Held where a ref is removed.
     packed: Option<Lock>,
+    /// Nothing goes that the refs are to need.
+    _hold: Arc<Hold>,
 }
 
 impl Store {
     /// Lock the refs of several edits, which then happen all or not at all; `Raced` where one isn't as expected.
     pub fn prepare_refs(&self, edits: Vec<RefEdit>) -> Result<PreparedRefs<'_>> {
+        let hold = self.hold()?;
         let mut steps = Vec::new();
         for edit in edits {
+            if let Change::Update { new: Target::Object(id), .. } = &edit.change {
+                self.check_present(&hold, id)?;
+            }
             self.expand(edit, &mut steps)?;
         }
         self.add_head(&mut steps)?;
@@ -68,7 +76,12 @@ impl Store {
             return Err(invalid(&pair[0].name, "it would be changed twice at once"));
         }
         for step in &mut steps {
-            step.lock = Some(Lock::acquire(&self.ref_file(step.name.as_bstr()))?);
+            step.lock = Some(Lock::acquire(&self.ref_file(step.name.as_bstr())).map_err(|error| match error {
+                Error::Io { source, .. } if source.kind() == ErrorKind::NotADirectory => {
+                    invalid(&step.name, "another ref is where its folder would be")
+                }
+                error => error,
+            })?);
         }
         let removes = steps.iter().any(|step| step.what == What::Delete);
         let lock = removes.then(|| Lock::acquire(&self.packed_file())).transpose()?;
@@ -79,7 +92,15 @@ impl Store {
             steps[index].check()?;
             self.check_name(&steps, index, &packed)?;
         }
-        Ok(PreparedRefs { store: self, steps, packed: lock })
+        Ok(PreparedRefs { store: self, steps, packed: lock, _hold: hold })
+    }
+
+    /// What was there when the caller looked may have gone before `rd gc` was held off.
+    fn check_present(&self, hold: &Hold, id: &Id) -> Result<()> {
+        if hold.sweeps() == self.sweeps || self.current_objects(hold)?.exists(id) {
+            return Ok(());
+        }
+        Err(Error::NotFound { what: "object", name: id.to_string() })
     }
 
     /// The steps of an edit: more than one where symbolic refs are followed.
@@ -307,6 +328,8 @@ impl PreparedRefs<'_> {
     fn remove(&self, who: &Signature, durable: bool) -> Result<()> {
         let names: BTreeSet<&BString> = self.removed().map(|step| &step.name).collect();
         let Some(lock) = self.packed.as_ref().filter(|_| !names.is_empty()) else { return Ok(()) };
+        let gone: Vec<(BString, Id)> = self.removed().filter_map(|step| Some((step.name.clone(), step.old?))).collect();
+        self.store.remember_removed(&gone)?;
         for step in self.removed().filter(|step| self.store.has_log(step.name.as_bstr())) {
             let null = Id::null(gix::hash::Kind::Sha256);
             let line = LogLine::new(step.old.unwrap_or(null), null, who, step.message.as_bstr());
