@@ -21,7 +21,7 @@ const TOP: Inode = 0;
 
 #[derive(Debug, Clone)]
 enum Node {
-    File(Vec<u8>),
+    File(Vec<u8>, u32),
     Folder(BTreeMap<OsString, Inode>),
     Link(PathBuf),
 }
@@ -34,8 +34,10 @@ enum Step {
     Name { folder: Inode, name: OsString, inode: Inode },
     Unname { folder: Inode, name: OsString, inode: Inode },
     Rename { from: (Inode, OsString), to: (Inode, OsString), inode: Inode },
-    Sync(Inode),
-    SyncAll,
+    /// What was done to it before so many steps is safe.
+    Sync(Inode, usize),
+    /// What was done to anything before.
+    SyncAll(usize),
     /// What the command printed: from here on it is reported.
     Say(Vec<u8>),
 }
@@ -81,7 +83,7 @@ impl Disk {
                 Node::Link(std::fs::read_link(entry.path()).unwrap())
             } else {
                 assert!(kind.is_file(), "{:?} is of no kind that is modelled", entry.path());
-                Node::File(std::fs::read(entry.path()).unwrap())
+                Node::File(std::fs::read(entry.path()).unwrap(), mode(&entry.path()))
             };
             self.before.push(node);
             let inode = self.before.len() - 1;
@@ -95,9 +97,11 @@ impl Disk {
 
     /// Add what was recorded.
     pub fn replay(&mut self, calls: &[Call]) {
-        let mut live = Live { now: self.before.clone(), nameless: HashMap::new(), positions: HashMap::new(), disk: self };
+        let (nameless, positions, now) = (HashMap::new(), HashMap::new(), self.before.clone());
+        let mut live = Live { now, nameless, positions, steps_at: vec![self.steps.len()], disk: self };
         for call in calls {
             live.call(call);
+            live.steps_at.push(live.disk.steps.len());
         }
     }
 
@@ -140,8 +144,22 @@ impl Disk {
 /// Which steps are safe because of a later one.
 fn promised(steps: &[Step]) -> Vec<bool> {
     let mut promised = vec![false; steps.len()];
+    let mut since: Vec<Vec<Option<Inode>>> = vec![Vec::new(); steps.len() + 1];
+    for step in steps {
+        match step {
+            Step::Sync(inode, from) => since[*from].push(Some(*inode)),
+            Step::SyncAll(from) => since[*from].push(None),
+            _ => {}
+        }
+    }
     let (mut synced, mut all) = (HashSet::new(), false);
     for (number, step) in steps.iter().enumerate().rev() {
+        for what in &since[number + 1] {
+            match what {
+                Some(inode) => drop(synced.insert(*inode)),
+                None => all = true,
+            }
+        }
         promised[number] = all
             || match step {
                 Step::Write { file, .. } | Step::Resize { file, .. } => synced.contains(file),
@@ -149,11 +167,6 @@ fn promised(steps: &[Step]) -> Vec<bool> {
                 Step::Rename { from, to, .. } => synced.contains(&from.0) || synced.contains(&to.0),
                 _ => false,
             };
-        match step {
-            Step::Sync(inode) => drop(synced.insert(*inode)),
-            Step::SyncAll => all = true,
-            _ => {}
-        }
     }
     promised
 }
@@ -210,7 +223,7 @@ impl Choice {
 fn apply(nodes: &mut [Node], step: &Step, part: f64) {
     match step {
         Step::Write { file, at, bytes } => {
-            let Node::File(content) = &mut nodes[*file] else { unreachable!() };
+            let Node::File(content, _) = &mut nodes[*file] else { unreachable!() };
             // Memory goes to the disk by pages.
             let cut = (*at as usize + (bytes.len() as f64 * part) as usize) / PAGE * PAGE;
             let end = if part < 1.0 { cut.max(*at as usize) } else { *at as usize + bytes.len() };
@@ -221,7 +234,7 @@ fn apply(nodes: &mut [Node], step: &Step, part: f64) {
             content[*at as usize..end].copy_from_slice(bytes);
         }
         Step::Resize { file, size } => {
-            let Node::File(content) = &mut nodes[*file] else { unreachable!() };
+            let Node::File(content, _) = &mut nodes[*file] else { unreachable!() };
             content.resize(*size as usize, 0);
         }
         Step::Name { folder, name, inode } => {
@@ -232,7 +245,7 @@ fn apply(nodes: &mut [Node], step: &Step, part: f64) {
             remove(nodes, from.0, &from.1, *inode);
             entries(nodes, to.0).insert(to.1.clone(), *inode);
         }
-        Step::Sync(_) | Step::SyncAll | Step::Say(_) => {}
+        Step::Sync(..) | Step::SyncAll(_) | Step::Say(_) => {}
     }
 }
 
@@ -258,6 +271,8 @@ struct Live<'d> {
     nameless: HashMap<OsString, Inode>,
     /// Where the next `write` goes.
     positions: HashMap<Inode, u64>,
+    /// How many steps there were when so many calls had ended.
+    steps_at: Vec<usize>,
 }
 
 impl Live<'_> {
@@ -283,8 +298,10 @@ impl Live<'_> {
                 self.rename(&call.path(1), &call.path(3));
             }
             "fsync" | "fdatasync" => self.sync(call),
-            "syncfs" if call.file(0).is_some_and(|file| self.is_inside(&file.path)) => self.step(Step::SyncAll),
-            "sync" => self.step(Step::SyncAll),
+            "syncfs" if call.file(0).is_some_and(|file| self.is_inside(&file.path)) => {
+                self.step(Step::SyncAll(self.steps_at[call.since]));
+            }
+            "sync" => self.step(Step::SyncAll(self.steps_at[call.since])),
             "syncfs" => {}
             "mmap" => self.refuse_shared(call),
             "copy_file_range" => self.refuse(call, 2),
@@ -359,7 +376,7 @@ impl Live<'_> {
         let Some(file) = call.opened().filter(|file| self.is_inside(&file.path)) else { return };
         assert!(!call.has("O_SYNC") && !call.has("O_DSYNC"), "writes that sync are not modelled: {call:?}");
         if call.has("O_TMPFILE") {
-            let inode = self.new_inode(Node::File(Vec::new()));
+            let inode = self.new_inode(Node::File(Vec::new(), call.mode() & !0o022));
             self.nameless.insert(file.path.into_os_string(), inode);
             self.nameless.insert(file.number.into(), inode);
             self.positions.insert(inode, 0);
@@ -376,7 +393,7 @@ impl Live<'_> {
                 let Some((folder, name)) = self.place(&file.path) else {
                     panic!("a file in no folder: {call:?} at {at}")
                 };
-                let inode = self.new_inode(Node::File(Vec::new()));
+                let inode = self.new_inode(Node::File(Vec::new(), call.mode() & !0o022));
                 self.step(Step::Name { folder, name, inode });
                 inode
             }
@@ -389,7 +406,7 @@ impl Live<'_> {
 
     fn size(&self, inode: Inode) -> u64 {
         match &self.now[inode] {
-            Node::File(bytes) => bytes.len() as u64,
+            Node::File(bytes, _) => bytes.len() as u64,
             _ => 0,
         }
     }
@@ -410,7 +427,7 @@ impl Live<'_> {
         if file.number == "1" {
             return self.disk.steps.push(Step::Say(bytes));
         }
-        let Some(inode) = self.open_file(&file).filter(|inode| matches!(self.now[*inode], Node::File(_))) else { return };
+        let Some(inode) = self.open_file(&file).filter(|inode| matches!(self.now[*inode], Node::File(..))) else { return };
         let position = self.positions.get(&inode).copied().unwrap_or(0);
         let at = at.unwrap_or(if position == u64::MAX { self.size(inode) } else { position });
         if position != u64::MAX {
@@ -474,9 +491,14 @@ impl Live<'_> {
 
     fn sync(&mut self, call: &Call) {
         if let Some(inode) = call.file(0).and_then(|file| self.open_file(&file)) {
-            self.step(Step::Sync(inode));
+            self.step(Step::Sync(inode, self.steps_at[call.since]));
         }
     }
+}
+
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().unwrap().permissions().mode() & 0o7777
 }
 
 fn path_of(bytes: Vec<u8>) -> PathBuf {
@@ -497,7 +519,11 @@ impl Image {
 
     fn write_node(&self, inode: Inode, to: &Path) {
         match &self.nodes[inode] {
-            Node::File(bytes) => std::fs::write(to, bytes).unwrap(),
+            Node::File(bytes, mode) => {
+                use std::os::unix::fs::PermissionsExt;
+                std::fs::write(to, bytes).unwrap();
+                std::fs::set_permissions(to, std::fs::Permissions::from_mode(*mode)).unwrap();
+            }
             Node::Link(target) => std::os::unix::fs::symlink(target, to).unwrap(),
             Node::Folder(entries) => {
                 std::fs::create_dir(to).unwrap();
@@ -519,7 +545,7 @@ impl Image {
     fn hash_node(&self, inode: Inode, hasher: &mut std::hash::DefaultHasher) {
         use std::hash::Hash;
         match &self.nodes[inode] {
-            Node::File(bytes) => bytes.hash(hasher),
+            Node::File(bytes, mode) => (bytes, mode).hash(hasher),
             Node::Link(target) => target.hash(hasher),
             Node::Folder(entries) => {
                 entries.len().hash(hasher);

@@ -15,6 +15,8 @@ pub struct Call {
     pub name: String,
     pub args: Vec<String>,
     pub result: String,
+    /// How many calls had ended when it began.
+    pub since: usize,
 }
 
 /// Run `command` under strace, with its children; the calls in the order in which they ended.
@@ -30,27 +32,28 @@ pub fn record(command: &Command, log: &Path) -> (Vec<Call>, ExitStatus) {
 }
 
 fn parse(text: &str) -> Vec<Call> {
-    let mut begun: HashMap<&str, &str> = HashMap::new();
-    let mut calls = Vec::new();
+    let mut begun: HashMap<&str, (&str, usize)> = HashMap::new();
+    let mut calls: Vec<Call> = Vec::new();
     for line in text.lines() {
         let (pid, rest) = line.split_once(' ').unwrap();
         let rest = rest.trim_start();
         if let Some(start) = rest.strip_suffix("<unfinished ...>") {
-            begun.insert(pid, start);
+            begun.insert(pid, (start, calls.len()));
         } else if let Some(resumed) = rest.strip_prefix("<... ") {
             let end = resumed.split_once(" resumed>").unwrap().1;
             // A killed process leaves a call that never ends.
-            let start = begun.remove(pid).unwrap_or_default();
-            calls.extend(call(&format!("{start}{end}")));
+            let (start, since) = begun.remove(pid).unwrap_or_default();
+            calls.extend(call(&format!("{start}{end}"), since));
         } else {
-            calls.extend(call(rest));
+            let since = calls.len();
+            calls.extend(call(rest, since));
         }
     }
     calls
 }
 
 /// `name(args) = result`; none where it failed. In hexadecimal strings and paths there are no separators.
-fn call(text: &str) -> Option<Call> {
+fn call(text: &str, since: usize) -> Option<Call> {
     let (name, rest) = text.split_once('(')?;
     let (args, result) = rest.rsplit_once(" = ")?;
     if result.starts_with('-') || result.starts_with('?') {
@@ -58,7 +61,7 @@ fn call(text: &str) -> Option<Call> {
     }
     let args = args.trim_end().strip_suffix(')')?;
     let args = args.split(", ").map(|arg| arg.trim().to_owned()).collect();
-    Some(Call { name: name.to_owned(), args, result: result.to_owned() })
+    Some(Call { name: name.to_owned(), args, result: result.to_owned(), since })
 }
 
 impl Call {
@@ -71,6 +74,11 @@ impl Call {
     /// The number that an argument is.
     pub fn number(&self, at: usize) -> u64 {
         self.args[at].parse().unwrap()
+    }
+
+    /// The mode that is the last argument, in octal.
+    pub fn mode(&self) -> u32 {
+        self.args.last().and_then(|mode| u32::from_str_radix(mode, 8).ok()).unwrap_or(0o666)
     }
 
     /// The bytes of a string argument.

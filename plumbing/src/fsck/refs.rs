@@ -31,7 +31,7 @@ pub(super) fn load(store: &Store, issues: &mut Issues) -> Result<Vec<Tip>> {
     collect_files(&logs, &mut files)?;
     for file in &files {
         let name = file.strip_prefix(&logs).unwrap_or(file).to_string_lossy().into_owned();
-        let lines = load_log(file, &name, issues)?;
+        let lines = load_log(file, &name, refs.is_locked(&name), issues)?;
         refs.compare_with_log(&name, &lines, issues);
         for (age, id) in lines.iter().rev().map(|line| line.new).enumerate().skip(1) {
             tips.push(Tip { label: format!("{}@{{{age}}}", label(&name)), id, is_rds: is_rds(&name) });
@@ -41,7 +41,7 @@ pub(super) fn load(store: &Store, issues: &mut Issues) -> Result<Vec<Tip>> {
         }
     }
     for name in refs.ids.keys().filter(|name| name.starts_with("refs/") && !store.is_ordinary()) {
-        if !logs.join(name).is_file() {
+        if !logs.join(name).is_file() && !refs.is_locked(name) {
             let why = format!("'logs/{name}' is not there");
             issues.add_at(Path::new("logs").join(name), "missing", format!("reflog of '{}'", label(name)), why);
         }
@@ -65,11 +65,13 @@ struct Refs {
     ids: BTreeMap<String, Id>,
     /// Refs that can't be read, and symbolic ones.
     others: Vec<String>,
+    /// Refs that are locked: something is being done about them, or a command was killed that did.
+    locked: Vec<String>,
 }
 
 impl Refs {
     fn load(dir: &Path, issues: &mut Issues) -> Result<Self> {
-        let mut refs = Self { ids: BTreeMap::new(), others: Vec::new() };
+        let mut refs = Self { ids: BTreeMap::new(), others: Vec::new(), locked: Vec::new() };
         refs.load_packed(&dir.join("packed-refs"), issues)?;
         let mut files = vec![dir.join("HEAD")];
         collect_files(&dir.join("refs"), &mut files)?;
@@ -82,7 +84,8 @@ impl Refs {
 
     fn load_loose(&mut self, file: &Path, name: String, issues: &mut Issues) -> Result<()> {
         if name.ends_with(".lock") {
-            issues.note(format!("'{name}' locks a ref: a command is at it, or was killed; then remove the file"));
+            issues.note(format!("'{name}' locks a ref: a command is at it, or was killed"));
+            self.locked.push(name.trim_end_matches(".lock").to_owned());
             return Ok(());
         }
         let text = match std::fs::read(file) {
@@ -139,10 +142,18 @@ impl Refs {
         Ok(())
     }
 
+    /// While a ref is locked, its log may be ahead of it or behind; the next command that takes the lock puts that right.
+    fn is_locked(&self, name: &str) -> bool {
+        self.locked.iter().any(|locked| locked == name)
+    }
+
     /// A ref and its reflog must tell the same; a log without a ref tells of a lost one.
     fn compare_with_log(&self, name: &str, lines: &[Line], issues: &mut Issues) {
         // `reflog expire` leaves an empty log where all is old.
         let Some(last) = lines.last() else { return };
+        if self.is_locked(name) {
+            return;
+        }
         match self.ids.get(name) {
             Some(id) if *id == last.old => {
                 issues.note(format!("a move of '{}' was begun and didn't happen: its reflog tells of it", label(name)));
@@ -191,11 +202,13 @@ pub(super) struct Line {
 }
 
 /// The lines of a reflog, the oldest first. Each should begin where the one before ended.
-fn load_log(file: &Path, name: &str, issues: &mut Issues) -> Result<Vec<Line>> {
+fn load_log(file: &Path, name: &str, is_locked: bool, issues: &mut Issues) -> Result<Vec<Line>> {
     let text = std::fs::read(file).map_err(Error::io("read", file))?;
     let mut lines: Vec<Line> = Vec::new();
     for (number, text) in text.lines_with_terminator().enumerate() {
         match parse_log_line(text.as_bstr()) {
+            // Its writer was killed, or the power failed.
+            None if is_locked && !text.ends_with(b"\n") => {}
             None => {
                 let why = format!("'logs/{name}' line {}: it is no entry", number + 1);
                 issues.add_at(Path::new("logs").join(name), "damaged", format!("reflog of '{}'", label(name)), why);

@@ -5,8 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use plumbing::fsck::{Aside, Finding};
-use plumbing::store::refs::Expect;
-use plumbing::{Id as CommitId, Store};
+use plumbing::Store;
 
 use super::config::{Config, Id};
 use super::folder::Folder;
@@ -88,9 +87,6 @@ fn problems(store: &Store, name: &str, id: &Id) -> Vec<Finding> {
             problems.push(about(name, "missing", why, path("config.json")));
         }
     }
-    if !config.auto_remove && store.get_ref(&ref_name(name)).is_ok_and(|id| id.is_none()) {
-        problems.push(about(name, "missing", "it has no ref".into(), ref_name(name)));
-    }
     problems
 }
 
@@ -140,11 +136,6 @@ pub(crate) fn repair(store: &Store, finding: &Finding, aside: &Aside) -> Result<
             state.write(&draft, true)?;
             aside.replace(&draft, path)?;
             Ok(Some("made again; how it ended is lost".into()))
-        }
-        Some(_) if path.starts_with("refs") => {
-            let base: CommitId = folder.config()?.base()?;
-            store.update_ref(&ref_name(name), base, Expect::Missing, "fsck: restore")?;
-            Ok(Some("put back to the commit that it started from".into()))
         }
         _ => Ok(None),
     }
