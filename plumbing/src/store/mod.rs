@@ -15,7 +15,7 @@ mod pack_file;
 pub mod refs;
 mod removed;
 pub(crate) mod staging;
-mod sync;
+pub(crate) mod sync;
 mod unneeded;
 
 use std::path::{Path, PathBuf};
@@ -29,7 +29,10 @@ pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_co
 pub use disk_usage::DiskUsage;
 pub(crate) use hold::Alone;
 pub use hold::Hold;
-pub(crate) use pack::{MARK, StagedPack, UNNEEDED_MARK, encode_entry_header, pack_header, sync_names};
+pub(crate) use pack::{
+    Entry as PackEntry, HEADER as PACK_HEADER, MARK, StagedPack, TRAILER as PACK_TRAILER, UNNEEDED_MARK,
+    encode_entry_header, encode_index, pack_header, sync_names,
+};
 pub(crate) use pack_file::PackFile;
 pub use removed::Removed;
 pub(crate) use staging::Staging;

@@ -65,12 +65,22 @@ fn from_json(config: &Value) -> ImageConfig {
 /// mount such, a folder. All contents of the root are there then; the caller keeps them there by holding off collections
 /// ([`Store::hold`]) until a container with this root runs.
 pub fn lower(store: &Store, commit: &CommitId) -> Result<Lower> {
-    let root = store.read_commit(commit)?.state.root;
+    lower_of(store, &store.read_commit(commit)?.state.root)
+}
+
+/// The commits that containers started from.
+pub(crate) fn bases(store: &Store) -> Result<Vec<CommitId>> {
+    let containers = Containers::open(store.dir())?;
+    Ok(containers.list()?.iter().filter_map(|(container, _)| container.config.base().ok()).collect())
+}
+
+/// What to mount as a root, made if the store has it not yet.
+pub(crate) fn lower_of(store: &Store, root: &RootIds) -> Result<Lower> {
     let key = root.name().to_string();
     let image = store.mounts_dir().join(format!("{key}.erofs"));
     let content = store.content_dir();
     if !rootfs::can_mount_images() {
-        return folder(store, &root, &key);
+        return folder(store, root, &key);
     }
     if image.exists() {
         note_use(&image);
@@ -78,9 +88,9 @@ pub fn lower(store: &Store, commit: &CommitId) -> Result<Lower> {
     }
     // Contents may be packed away only where there is no mountable image of them.
     plumbing::cold::thaw(store, &root.rootfs)?;
-    match plumbing::mount_image::encode(store, &root) {
+    match plumbing::mount_image::encode(store, root) {
         Ok(bytes) => write_image(&image, &bytes)?,
-        Err(plumbing::Error::Unsupported { .. }) => return folder(store, &root, &key),
+        Err(plumbing::Error::Unsupported { .. }) => return folder(store, root, &key),
         Err(error) => return Err(error.into()),
     }
     Ok(Lower::Erofs { image, content })
@@ -118,6 +128,8 @@ fn folder(store: &Store, root: &RootIds, key: &str) -> Result<Lower> {
     fs::create_dir_all(&parent).on("create", &parent)?;
     let draft = tempfile::TempDir::new_in(&parent).on("create a folder in", &parent)?;
     plumbing::checkout::checkout(store, root, draft.path())?;
+    let opened = fs::File::open(draft.path()).on("open", draft.path())?;
+    rustix::fs::syncfs(&opened).on("sync", draft.path())?;
     match fs::rename(draft.path(), &folder) {
         Ok(()) => drop(draft.keep()),
         // Another command was faster.

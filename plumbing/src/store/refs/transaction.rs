@@ -254,6 +254,9 @@ impl PreparedRefs<'_> {
         for step in &self.steps {
             self.stage(step, durable)?;
         }
+        if durable {
+            self.sync_locks()?;
+        }
         for index in 0..self.steps.len() {
             self.log(index, who, durable)?;
             self.set(&self.steps[index])?;
@@ -275,6 +278,18 @@ impl PreparedRefs<'_> {
         let path = staged(&self.store.ref_file(step.name.as_bstr()));
         std::fs::write(&path, value.encode()).map_err(Error::io("write", &path))?;
         if durable { sync::sync_file(&path) } else { Ok(()) }
+    }
+
+    /// A ref that is made or removed has a moment at which it and its log tell different things. While its lock is there, that
+    /// is no damage; so the lock has to be there after a power cut too.
+    fn sync_locks(&self) -> Result<()> {
+        let is_odd = |step: &&Step| step.what == What::Delete || step.before.is_none() && step.moves();
+        self.steps.iter().filter(is_odd).try_for_each(|step| {
+            let path = self.store.ref_file(step.name.as_bstr());
+            let depth = step.name.split_str("/").count();
+            let folders = path.ancestors().skip(1).take(depth).filter(|folder| folder.is_dir());
+            folders.into_iter().try_for_each(sync::sync_folder)
+        })
     }
 
     /// Tell the ref's log of its move; nothing where it doesn't move.
