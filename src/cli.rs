@@ -142,6 +142,8 @@ commands! {
     Import => import,
     Load => load,
     Export => export,
+    Mount => mount,
+    Umount => umount,
     Init => init,
     Commit => commit,
     Diff => diff,

@@ -9,6 +9,7 @@ pub mod download;
 mod error;
 pub mod image;
 pub mod info;
+pub mod mounts;
 pub mod rootfs;
 mod sys;
 

@@ -44,7 +44,7 @@ pub use folder::{Folder, Lock};
 pub use freeze::Frozen;
 pub use monitor::run as run_monitor;
 pub use oci_spec::image::Config as ImageConfig;
-pub use origin::{image_config, lower};
+pub use origin::{image_config, lower, lower_of};
 pub use process::Process;
 pub use start::{Io, Launch};
 pub use state::{State, Status};
@@ -87,7 +87,7 @@ impl Containers {
     /// Opens the containers of a store, whose folder exists; their own folders are made if they are missing.
     pub fn open(store: &Path) -> Result<Self> {
         let containers = Containers { path: store.join("containers") };
-        let mount_point = containers.path.join(folder::MOUNT_POINT);
+        let mount_point = containers.empty_folder();
         let inner = [containers.names(), containers.running(), containers.trash(), mount_point];
         for folder in std::iter::once(containers.path.clone()).chain(inner) {
             match fs::create_dir(&folder) {
@@ -96,6 +96,11 @@ impl Containers {
             }
         }
         Ok(containers)
+    }
+
+    /// A folder that is always empty: monitors mount on it, each in its own namespace.
+    pub fn empty_folder(&self) -> PathBuf {
+        self.path.join(folder::MOUNT_POINT)
     }
 
     fn names(&self) -> PathBuf {
