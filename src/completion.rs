@@ -30,7 +30,7 @@ fn with_candidates(arg: Arg) -> Arg {
     match name.as_str() {
         "IMAGE" | "REPOSITORY[:TAG]" | "TARGET[:TAG]" => arg.add(ArgValueCandidates::new(images)),
         "CONTAINER" => arg.add(ArgValueCandidates::new(containers)),
-        "NAME" | "SOURCE" | "REV" | "REVISION" | "COMMIT" | "OBJECT" | "A" | "B" if arg.is_positional() => {
+        "NAME" | "SOURCE" | "REV" | "REVISION" | "COMMIT" | "OBJECT" | "TREEISH" | "A" | "B" if arg.is_positional() => {
             arg.add(ArgValueCandidates::new(|| images().into_iter().chain(containers()).collect::<Vec<_>>()))
         }
         _ => arg,

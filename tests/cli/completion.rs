@@ -37,6 +37,9 @@ fn bash_completes_commands_options_images_and_containers() {
     assert_eq!(complete(&sandbox, &["rd", "inspect", "w"]), ["web:1", "web:2", "worker"]);
     assert_eq!(complete(&sandbox, &["rd", "inspect", "--type", "c"]), ["container"]);
     assert_eq!(complete(&sandbox, &["rd", "rm", "w"]), ["worker"]);
+    for command in ["ls-root", "diff-root", "checkout-tree", "layer-tar", "mkfs", "mount"] {
+        assert_eq!(complete(&sandbox, &["rd", command, "wo"]), ["worker"], "{command}");
+    }
 }
 
 #[test]

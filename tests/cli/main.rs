@@ -25,6 +25,7 @@ mod ls_root;
 mod ls_tree;
 mod mkfs;
 mod mktree;
+mod mount;
 mod ordinary;
 mod rev_parse;
 mod rmi;
