@@ -154,6 +154,7 @@ commands! {
     Rmi => rmi,
     Inspect => inspect,
     History => history,
+    Gc => gc,
     Info => info,
     Version => version,
     Completion => completion,
@@ -175,4 +176,7 @@ commands! {
     UpdateRef => update_ref,
     WriteTree => write_tree,
     UploadPack => upload_pack,
+    ReceivePack => receive_pack,
+    #[command(hide = true)]
+    RemoteHelper => remote_helper,
 }

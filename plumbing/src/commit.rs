@@ -136,6 +136,11 @@ impl Entries {
 impl Batch<'_> {
     /// Write the tree of a commit.
     pub fn write_state(&mut self, state: &State) -> Result<Id> {
+        self.write_state_with(state, None)
+    }
+
+    /// Write the tree of a commit that was pushed; `git` is the tree that says as what.
+    pub(crate) fn write_state_with(&mut self, state: &State, git: Option<Id>) -> Result<Id> {
         let blob = |name: &str, oid| Entry { mode: EntryKind::Blob.into(), filename: name.into(), oid };
         let tree = |name: &str, oid| Entry { mode: EntryKind::Tree.into(), filename: name.into(), oid };
         let mut entries = vec![
@@ -147,6 +152,7 @@ impl Batch<'_> {
         entries.extend(state.manifest.map(|id| blob("manifest", id)));
         entries.extend(state.layer.map(|id| tree("layer", id)));
         entries.extend(state.container.map(|id| blob("container", id)));
+        entries.extend(git.map(|id| tree(crate::view::GIT_TREE, id)));
         entries.sort();
         self.write_object(&gix::objs::Tree { entries })
     }

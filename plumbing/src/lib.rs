@@ -9,6 +9,7 @@
 pub mod archive;
 pub mod capture;
 pub mod checkout;
+pub mod cold;
 pub mod commit;
 pub mod config;
 pub mod date;
@@ -17,17 +18,20 @@ pub mod digest;
 pub mod disk;
 pub mod error;
 pub mod fsck;
+pub mod gc;
 pub mod history;
 pub mod image_name;
 pub mod import;
 pub mod layer;
 pub mod list;
 pub mod mount_image;
+pub mod receive_pack;
 pub mod revision;
 pub mod root;
 pub mod stat_cache;
 pub mod store;
 pub mod upload_pack;
+pub mod view;
 pub mod write_tree;
 
 pub use error::{Error, Result};

@@ -37,6 +37,8 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         file::refuse_terminal()?;
     }
     let store = globals.store()?;
+    // What is written of a container has no name.
+    let _hold = store.hold()?;
     let part = find(&store, &args.what)?;
     file::write(args.output.as_deref(), |out| Ok(pack_part(&store, &part, out)?))?;
     Ok(ExitCode::SUCCESS)

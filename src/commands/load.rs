@@ -46,6 +46,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         }
         None => Blobs::read(&store, Box::new(std::io::stdin()))?,
     };
+    let _hold = store.hold()?;
     for image in load(&store, &blobs, &platform)? {
         for name in &image.names {
             store.update_ref(&name.to_ref(), image.commit, Expect::Any, "load")?;

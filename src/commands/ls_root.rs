@@ -61,9 +61,8 @@ pub struct Args {
 }
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
-    let is_field = |name: &str| {
-        KEYWORDS.contains(&name) || ["path", "xattrs"].contains(&name) || name.starts_with("xattr.")
-    };
+    let is_field =
+        |name: &str| KEYWORDS.contains(&name) || ["path", "xattrs"].contains(&name) || name.starts_with("xattr.");
     let form = match &args.format {
         _ if args.json => Form::Json,
         _ if args.name_only => Form::Name,

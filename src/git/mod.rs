@@ -1,6 +1,8 @@
 //! Git's manners, for the object commands: its words for failures, its names, abbreviations and lines.
 
 pub mod ident;
+pub mod lines;
+pub mod options;
 pub mod tree;
 
 use std::io::{BufWriter, StdoutLock, Write};
@@ -80,8 +82,10 @@ pub enum Abbrev {
 impl Abbrev {
     /// The value of `--abbrev[=N]` as git reads it: 0 is complete, fewer than four digits are four.
     pub fn parse(text: &str) -> Result<Self, Failure> {
-        let number: i64 =
-            text.parse().map_err(|_| Failure::usage("option `abbrev' expects a numerical value".to_owned()))?;
+        let numeric = text.trim_start_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']).parse::<i128>();
+        let number = numeric.map_err(|_| Failure::usage("option `abbrev' expects a numerical value".to_owned()))?;
+        // A C `long` keeps to its limits, of which an `int` takes the lower half.
+        let number = number.clamp(i64::MIN.into(), i64::MAX.into()) as i32;
         Ok(match number {
             0 => Abbrev::Full,
             number => Abbrev::AtLeast(usize::try_from(number).unwrap_or(0).max(4)),

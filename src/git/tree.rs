@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use plumbing::bstr::{BStr, BString, ByteSlice};
+use plumbing::gix::hash::oid;
 use plumbing::gix::objs::tree::EntryMode;
 use plumbing::gix::objs::{Kind, TreeRefIter};
 use plumbing::{Error, Id, Store};
@@ -36,26 +37,40 @@ pub fn kind_of(mode: EntryMode) -> Kind {
     }
 }
 
-/// Write a path as git does: quoted where it has special characters, unless NUL ends it.
-pub fn write_path(out: &mut impl Write, path: &BStr, nul: bool) -> std::io::Result<()> {
-    if nul {
-        out.write_all(path)?;
-        return out.write_all(b"\0");
+/// Add a path as git prints it: with `quoted` in quotation marks where it has special characters.
+pub fn push_path(line: &mut Vec<u8>, path: &BStr, quoted: bool) {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    match quoted && !path.iter().all(is_plain) {
+        true => line.extend_from_slice(&plumbing::gix::quote::ansi_c::quote(path)),
+        false => line.extend_from_slice(path),
     }
-    out.write_all(&plumbing::gix::quote::ansi_c::quote(path))?;
-    out.write_all(b"\n")
 }
 
-/// The mode as git prints it: six octal digits.
-pub fn octal(mode: EntryMode) -> String {
-    format!("{:06o}", mode.value())
+/// Add a mode as git prints it: six octal digits.
+pub fn push_octal(line: &mut Vec<u8>, mode: EntryMode) {
+    let digits = [15, 12, 9, 6, 3, 0].map(|shift| b'0' + (mode.value() >> shift & 7) as u8);
+    line.extend_from_slice(&digits);
+}
+
+/// Add an id in full.
+pub fn push_hex(line: &mut Vec<u8>, id: &oid) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = id.as_bytes().iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    line.extend(digits);
 }
 
 /// Write the lines of the tree `id`, as `cat-file -p` shows it.
 pub fn print(store: &Store, id: &Id, out: &mut impl Write) -> Result<(), Failure> {
+    let mut line = Vec::new();
     for entry in read(store, id)? {
-        write!(out, "{} {} {}\t", octal(entry.mode), kind_of(entry.mode), entry.id)?;
-        write_path(out, entry.name.as_bstr(), false)?;
+        line.clear();
+        push_octal(&mut line, entry.mode);
+        write!(line, " {} ", kind_of(entry.mode))?;
+        push_hex(&mut line, &entry.id);
+        line.push(b'\t');
+        push_path(&mut line, entry.name.as_bstr(), true);
+        line.push(b'\n');
+        out.write_all(&line)?;
     }
     Ok(())
 }

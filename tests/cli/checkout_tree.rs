@@ -25,7 +25,10 @@ fn checkout_tree_and_write_tree_give_the_same_tree() {
     assert_eq!(sandbox.ok(["checkout-tree", &tree, "missing"]), "");
     assert_eq!(write_tree(&sandbox, "missing"), tree);
     // A folder that is there may have what its entries would inherit, and what the root's doesn't have.
-    sh(sandbox.path(), "mkdir there && setfacl -m u:9:rwx -d -m u:9:rwx there && setfattr -n user.x -v y there && chmod g+s there");
+    sh(
+        sandbox.path(),
+        "mkdir there && setfacl -m u:9:rwx -d -m u:9:rwx there && setfattr -n user.x -v y there && chmod g+s there",
+    );
     sandbox.ok(["checkout-tree", &tree, "there"]);
     assert_eq!(write_tree(&sandbox, "there"), tree);
     symlink("behind", sandbox.path().join("link")).unwrap();
@@ -58,7 +61,10 @@ fn checkout_tree_refuses_what_is_not_empty_and_force_replaces() {
     );
     let before = write_tree(&sandbox, "out");
     let stderr = sandbox.fails(2, ["checkout-tree", &tree, "out"]);
-    assert_eq!(stderr, "error: invalid folder 'out': it is not empty\nhint: empty it, or let --force replace what is in the way\n");
+    assert_eq!(
+        stderr,
+        "error: invalid folder 'out': it is not empty\nhint: empty it, or let --force replace what is in the way\n"
+    );
     assert_eq!(write_tree(&sandbox, "out"), before);
     sandbox.ok(["checkout-tree", "--force", &tree, "out"]);
     assert_eq!(sandbox.ok(["diff-root", "--name-status", &tree, &write_tree(&sandbox, "out")]), "A\tetc/keep\n");

@@ -18,7 +18,9 @@ fn diff_root_tells_each_field_from_what_to_what() {
     let blank = |text: &str| {
         let hex = |word: &str| word.len() > 60 && word.chars().all(|c| c.is_ascii_hexdigit());
         let words = text.split(' ').map(|word| match word.split_once('=') {
-            Some((key, value)) if hex(value.split('\t').next().unwrap()) || key.ends_with("time") && value.starts_with('1') => {
+            Some((key, value))
+                if hex(value.split('\t').next().unwrap()) || key.ends_with("time") && value.starts_with('1') =>
+            {
                 format!("{key}=…{}", value.find('\t').map_or("", |at| &value[at..]))
             }
             _ => word.to_owned(),

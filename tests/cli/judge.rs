@@ -40,7 +40,7 @@ pub fn git_is_older_than(minor: u32) -> bool {
 }
 
 /// Whether this machine's git doesn't know what `words` ask for yet.
-fn is_beyond_git<'a>(words: impl Iterator<Item = &'a str>) -> bool {
+pub fn is_beyond_git<'a>(words: impl Iterator<Item = &'a str>) -> bool {
     let mut needed = words.filter_map(|word| LEARNED.iter().find(|(_, learned)| *learned == word));
     needed.any(|(minor, _)| git_is_older_than(*minor))
 }
@@ -50,6 +50,12 @@ const LONG: &str = "012345678901234567890123456789012345678901234567890123456789
 impl Court {
     /// A store with two images, a container, branches, tags of tags, tags of trees and blobs, and odd file names.
     pub fn new() -> Self {
+        let court = Self::prepare();
+        court.copy_for_git();
+        court
+    }
+
+    fn prepare() -> Self {
         let sandbox = Sandbox::new();
         let files = [
             ("etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
@@ -81,7 +87,6 @@ impl Court {
         put("refs/heads/v1", first);
         let court = Self { sandbox, first, second, differences: Vec::new(), compared: 0, beyond_git: 0 };
         court.add_tags();
-        court.copy_for_git();
         court
     }
 
@@ -102,12 +107,141 @@ impl Court {
     fn copy_for_git(&self) {
         let status = Command::new("cp").arg("-a").args([self.sandbox.store_dir(), self.git_dir()]).status().unwrap();
         assert!(status.success());
+        let mut paths = String::new();
         for folder in std::fs::read_dir(self.git_dir().join("content")).unwrap() {
             for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
-                let file = file.unwrap().path();
-                self.git_text(&self.git_dir(), &["hash-object", "-w", file.to_str().unwrap()]);
+                paths += &format!("{}\n", file.unwrap().path().display());
             }
         }
+        self.git_input(&self.git_dir(), &["hash-object", "-w", "--stdin-paths"], paths.as_bytes());
+    }
+
+    /// As [`new`](Self::new), with more images, a container with links, a history with merges, packed refs, and a
+    /// repository of git's own beside the store: [`plain_dir`](Self::plain_dir).
+    pub fn with_history() -> Self {
+        let court = Self::prepare();
+        court.add_images();
+        court.add_history();
+        court.copy_for_git();
+        court.make_plain();
+        court
+    }
+
+    fn add_images(&self) {
+        let linked = self.sandbox.commit(&Change {
+            parents: &[self.second],
+            files: &[("opt/tool/run", "#!/bin/sh\n"), ("opt/tool/doc/readme", LONG)],
+            links: &[("etc/passwd", "etc/passwd-")],
+            message: "a container\n\nwith hard links",
+            seconds: crate::sandbox::THEN + 120,
+            ..Change::default()
+        });
+        self.sandbox.tag(linked, "team/tool:1.0");
+        let shell = self.sandbox.commit(&Change {
+            files: &[("bin/busybox", "\u{7f}ELF"), ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")],
+            symlinks: &[("bin/sh", "busybox"), ("etc/mtab", "../proc/mounts"), ("bin/sbin", ".")],
+            ..Change::default()
+        });
+        self.sandbox.tag(shell, "shell:1");
+        let store = self.sandbox.store();
+        store.update_ref("refs/containers/tool", linked, Expect::Any, "test: put").unwrap();
+        store.update_ref("refs/containers/tool", shell, Expect::Any, "test: put again").unwrap();
+        store.update_ref("refs/containers/tool", linked, Expect::Any, "test: put back").unwrap();
+        std::fs::create_dir_all(self.sandbox.path().join("tar/etc")).unwrap();
+        std::fs::write(self.sandbox.path().join("tar/etc/issue"), "imported\n").unwrap();
+        let tar = ["--sort=name", "--mtime=@1714559400", "--owner=0", "--group=0", "-cf", "root.tar", "-C", "tar", "."];
+        let status = Command::new("tar").args(tar).current_dir(self.sandbox.path()).status().unwrap();
+        assert!(status.success());
+        self.sandbox.ok(["import", "root.tar", "imported:1"]);
+    }
+
+    /// Commits of the trees that are there, with merges, criss-cross ones among them, on five branches; some tags.
+    fn add_history(&self) {
+        let store = self.sandbox.store_dir();
+        let tree_of = |id: &Id| self.git_text(&store, &["rev-parse", &format!("{id}^{{tree}}")]);
+        let trees = [tree_of(&self.first), tree_of(&self.second)];
+        let links = self.tree_of_links();
+        let mut script = String::new();
+        for number in 1..=60u64 {
+            let branch = number * 7 % 5;
+            let seconds = crate::sandbox::THEN - 4000 + i64::try_from(number * 53 + number * number % 90).unwrap();
+            script += &format!("commit refs/heads/h{branch}\nmark :{number}\n");
+            script += &format!("author A{} <a@example.org> {} +0200\n", number % 3, seconds - 5);
+            script += &format!("committer C <c@example.org> {seconds} -0130\n");
+            let message = format!("change {number} of h{branch}\n\nbody {}\n", number % 4);
+            script += &format!("data {}\n{message}\n", message.len());
+            if number > 9 && number.is_multiple_of(4) {
+                script += &format!("merge :{}\n", number - 3);
+            }
+            if number > 30 && number.is_multiple_of(11) {
+                script += &format!("merge :{}\n", number - 7);
+            }
+            script += &format!("M 040000 {} \n", trees[usize::try_from(number % 2).unwrap()]);
+            script += &format!("M 040000 {links} links\n");
+            script += &format!("M 100644 inline n{}\ndata {}\n{number}\n", number % 6, number.to_string().len());
+        }
+        script += "tag t1\nfrom :20\ntagger T <t@example.org> 1714559000 +0000\ndata 2\nt1\n";
+        script += "tag t2\nfrom :41\ntagger T <t@example.org> 1714559100 +0000\ndata 2\nt2\n";
+        self.git_input(&store, &["fast-import", "--quiet"], script.as_bytes());
+        self.git_text(&store, &["pack-refs", "--all"]);
+        self.git_text(&store, &["update-ref", "-m", "moved on", "refs/heads/h1", "refs/heads/h2"]);
+        self.git_text(&store, &["update-ref", "-m", "and back", "refs/heads/h1", "refs/heads/h1@{1}"]);
+    }
+
+    /// A tree of symbolic links: to a file, a folder, up and out, a loop, a chain, nowhere.
+    fn tree_of_links(&self) -> String {
+        let store = self.sandbox.store_dir();
+        let blob = |text: &str| self.git_input(&store, &["hash-object", "-w", "--stdin"], text.as_bytes());
+        let file = |name: &str, text: &str| format!("100644 blob {}\t{name}\n", blob(text));
+        let link = |name: &str, target: &str| format!("120000 blob {}\t{name}\n", blob(target));
+        let inner =
+            self.git_input(&store, &["mktree"], (file("passwd", "inner\n") + &link("up", "../file")).as_bytes());
+        let list = [
+            file("file", "a file\n"),
+            format!("040000 tree {inner}\tdir\n"),
+            link("to-file", "file"),
+            link("to-dir", "dir"),
+            link("to-passwd", "dir/passwd"),
+            link("chain", "to-passwd"),
+            link("loop", "pool"),
+            link("pool", "loop"),
+            link("self", "self/x"),
+            link("dangling", "nope"),
+            link("out", "../config"),
+            link("far-out", "../../x"),
+            link("absolute", "/etc/passwd"),
+            link("not-a-dir", "file/x"),
+            link("dot", "./dir/../file"),
+            link("slash", "dir/"),
+        ];
+        self.git_input(&store, &["mktree"], list.concat().as_bytes())
+    }
+
+    /// Of git's copy make a repository that rd didn't make: packs with deltas, loose objects, no contents, no promisor.
+    fn make_plain(&self) {
+        let plain = self.plain_dir();
+        let status = Command::new("cp").arg("-a").args([&self.git_dir(), &plain]).status().unwrap();
+        assert!(status.success());
+        for folder in ["content", "mounts", "cache", "containers", "volumes"] {
+            let _ = std::fs::remove_dir_all(plain.join(folder));
+        }
+        for section in ["rd", "remote.rd", "gc"] {
+            self.git_text(&plain, &["config", "--remove-section", section]);
+        }
+        self.git_text(&plain, &["config", "--unset", "extensions.partialClone"]);
+        for file in std::fs::read_dir(plain.join("objects/pack")).unwrap() {
+            let file = file.unwrap().path();
+            if file.extension().is_some_and(|extension| extension == "promisor") {
+                std::fs::remove_file(file).unwrap();
+            }
+        }
+        self.git_text(&plain, &["repack", "-a", "-d", "-q", "-f", "--window=50"]);
+        self.git_input(&plain, &["hash-object", "-w", "--stdin"], b"loose, and of nobody\n");
+    }
+
+    /// A repository that rd didn't make, with the same objects and refs.
+    pub fn plain_dir(&self) -> PathBuf {
+        self.sandbox.path().join("plain")
     }
 
     /// git's copy.
@@ -133,14 +267,24 @@ impl Court {
 
     /// What git says, which must succeed.
     pub fn git_text(&self, dir: &Path, args: &[&str]) -> String {
-        let mut command = Command::new("git");
+        self.git_input(dir, args, b"")
+    }
+
+    /// What git says to `input`; it must succeed.
+    pub fn git_input(&self, dir: &Path, args: &[&str], input: &[u8]) -> String {
+        self.text("git", dir, args, input)
+    }
+
+    fn text(&self, program: &str, dir: &Path, args: &[&str], input: &[u8]) -> String {
+        let mut command = Command::new(program);
         command.arg("--git-dir").arg(dir);
-        let output = self.output(command, args, b"", &[]);
-        assert!(output.status.success(), "git {args:?}: {output:?}");
+        let output = self.output(command, args, input, &[]);
+        assert!(output.status.success(), "{program} {args:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
-    fn output(&self, mut command: Command, args: &[&str], input: &[u8], env: &[(&str, &str)]) -> Output {
+    /// What `command` with `args` says to `input`.
+    pub fn output(&self, mut command: Command, args: &[&str], input: &[u8], env: &[(&str, &str)]) -> Output {
         self.environment(&mut command);
         command.args(args).envs(env.iter().copied());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -29,7 +29,8 @@ fn ls_root_says_what_find_says_of_the_folder() {
     let format = "%(type) %(mode) %(uid) %(gid) %(path)";
     let found = sh(&sandbox.path().join("r"), r"find -printf '%y %04m %U %G %P\0' | sort -z");
     let found = String::from_utf8_lossy(&found);
-    let words = [("f", "file"), ("d", "dir"), ("l", "link"), ("c", "char"), ("b", "block"), ("p", "fifo"), ("s", "socket")];
+    let words =
+        [("f", "file"), ("d", "dir"), ("l", "link"), ("c", "char"), ("b", "block"), ("p", "fifo"), ("s", "socket")];
     let mut wanted: Vec<String> = found
         .split_terminator('\0')
         .map(|line| {
@@ -39,7 +40,8 @@ fn ls_root_says_what_find_says_of_the_folder() {
             format!("{word} {rest}{top}")
         })
         .collect();
-    let listed = sandbox.rd(["ls-root", "-z", "--format", format, &tree]).assert().success().get_output().stdout.clone();
+    let listed =
+        sandbox.rd(["ls-root", "-z", "--format", format, &tree]).assert().success().get_output().stdout.clone();
     let listed = String::from_utf8_lossy(&listed);
     let mut listed: Vec<_> = listed.split_terminator('\0').collect();
     listed.sort_unstable();
@@ -77,9 +79,11 @@ fn ls_root_shows_what_is_asked_for() {
     let tree = everything(&sandbox);
     let depth = |depth: &str| sandbox.ok(["ls-root", "--name-only", "--depth", depth, &tree]).lines().count();
     assert_eq!((depth("0"), depth("1"), depth("2"), depth("9")), (1, 7, 18, 18));
-    sandbox.rd(["ls-root", "--format", "%(path)%x09%(xattrs) %(xattr.user.note)%%%(link)%n-", &tree, "etc/motd"]).assert().success().stdout_eq(
-        "etc/motd\txattr.security.capability=AQAAAgAgAAAAAAAAAAAAAAAAAAA= xattr.user.note=YSBi YSBi%\n-\n",
-    );
+    sandbox
+        .rd(["ls-root", "--format", "%(path)%x09%(xattrs) %(xattr.user.note)%%%(link)%n-", &tree, "etc/motd"])
+        .assert()
+        .success()
+        .stdout_eq("etc/motd\txattr.security.capability=AQAAAgAgAAAAAAAAAAAAAAAAAAA= xattr.user.note=YSBi YSBi%\n-\n");
     let json: serde_json::Value = serde_json::from_str(&sandbox.ok(["ls-root", "--json", &tree, "etc/link"])).unwrap();
     assert_eq!(json["target"], "../a b=#");
     assert_eq!(json["links"], serde_json::json!(["bin/link", "etc/link"]));

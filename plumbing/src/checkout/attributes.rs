@@ -88,9 +88,6 @@ fn times(mtime: Time) -> Timestamps {
 /// A filesystem that can't hold a time sets the nearest one that it can, and says nothing. All hold these.
 const COMMON: std::ops::RangeInclusive<i64> = 0..=i32::MAX as i64;
 
-fn check_time(
-    mtime: Time,
-    stat: impl FnOnce() -> rustix::io::Result<rustix::fs::Stat>,
-) -> rustix::io::Result<()> {
+fn check_time(mtime: Time, stat: impl FnOnce() -> rustix::io::Result<rustix::fs::Stat>) -> rustix::io::Result<()> {
     if COMMON.contains(&mtime.sec) || stat()?.st_mtime == mtime.sec { Ok(()) } else { Err(Errno::OVERFLOW) }
 }

@@ -108,9 +108,8 @@ impl Filler<'_> {
             }
             Kind::Symlink { id } => {
                 let target = self.store.read_object(&id, gix::objs::Kind::Blob)?;
-                rustix::fs::symlinkat(target, dir, name.as_bytes()).and_then(|()| {
-                    attributes::apply_by_name(dir, name.as_bstr(), &leaf, true, self.manner.purpose)
-                })
+                rustix::fs::symlinkat(target, dir, name.as_bytes())
+                    .and_then(|()| attributes::apply_by_name(dir, name.as_bstr(), &leaf, true, self.manner.purpose))
             }
             Kind::Char { major, minor } => node(FileType::CharacterDevice, major, minor),
             Kind::Block { major, minor } => node(FileType::BlockDevice, major, minor),

@@ -133,7 +133,10 @@ impl Maker {
         };
         let size = size.map_err(Error::io("write", display(job.path.as_bstr())))?;
         if size != job.size {
-            return Err(Error::damaged(format!("content {}", job.id), format!("it has {size} bytes, not {}", job.size)));
+            return Err(Error::damaged(
+                format!("content {}", job.id),
+                format!("it has {size} bytes, not {}", job.size),
+            ));
         }
         attributes::apply(&to, &job.attrs, job.mtime, self.purpose)
             .map_err(|errno| Error::io("set the attributes of", display(job.path.as_bstr()))(errno.into()))

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 
 use super::staging::Staging;
 use super::sync;
@@ -24,6 +24,9 @@ const FEW: usize = 32;
 /// So many contents lie in the staging folder itself. Beyond that they lie in folders as in the store: threads that make files
 /// in one folder wait for each other, and a whole folder can be renamed at once.
 const FLAT: u64 = 64;
+
+/// A content that is older than so many seconds gets a new date when it is needed again.
+const FRESH: i64 = 3600;
 
 /// Bytes are looked at in pieces up to the next multiple of this; pieces that are all zero become holes.
 const HOLE: usize = 64 * 1024;
@@ -94,6 +97,8 @@ pub struct Contents {
     folders: [AtomicBool; 256],
     /// Nothing is kept: contents only get their ids.
     hash_only: bool,
+    /// When it was made, in seconds since 1970.
+    begun: i64,
 }
 
 impl Contents {
@@ -108,6 +113,7 @@ impl Contents {
             next: AtomicU64::new(0),
             folders: [const { AtomicBool::new(false) }; 256],
             hash_only,
+            begun: crate::commit::now(),
         })
     }
 
@@ -183,11 +189,21 @@ impl Contents {
         if self.lock().contains_key(id) {
             return true;
         }
-        let stored = rustix::fs::statat(&self.dir_fd, content_path(id), AtFlags::SYMLINK_NOFOLLOW).is_ok();
-        if stored {
-            self.lock().entry(*id).or_insert(None);
+        let Ok(found) = rustix::fs::statat(&self.dir_fd, content_path(id), AtFlags::SYMLINK_NOFOLLOW) else {
+            return false;
+        };
+        if found.st_mtime < self.begun - FRESH && self.freshen(id).is_err() {
+            return false;
         }
-        stored
+        self.lock().entry(*id).or_insert(None);
+        true
+    }
+
+    /// A content that is needed again is as young as a new one: `rd gc` spares it although nothing refers to it yet.
+    fn freshen(&self, id: &Id) -> rustix::io::Result<()> {
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let times = Timestamps { last_access: now, last_modification: now };
+        rustix::fs::utimensat(&self.dir_fd, content_path(id), &times, AtFlags::SYMLINK_NOFOLLOW)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Option<Place>>> {

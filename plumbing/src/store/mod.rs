@@ -7,10 +7,14 @@ mod batch;
 mod config;
 mod consolidate;
 mod content;
+mod hold;
 mod pack;
+mod pack_file;
 pub mod refs;
+mod removed;
 pub(crate) mod staging;
 mod sync;
+mod unneeded;
 
 use std::path::{Path, PathBuf};
 
@@ -18,8 +22,14 @@ use gix::objs::Kind;
 
 pub use batch::Batch;
 pub use config::FORMAT;
+pub(crate) use consolidate::{lock as lock_packs, remove as remove_pack};
 pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
-pub(crate) use pack::{encode_entry_header, pack_header};
+pub(crate) use hold::Alone;
+pub use hold::Hold;
+pub(crate) use pack::{MARK, StagedPack, UNNEEDED_MARK, encode_entry_header, pack_header, sync_names};
+pub(crate) use pack_file::PackFile;
+pub use removed::Removed;
+pub(crate) use staging::Staging;
 
 use crate::{Error, Id, Result};
 
@@ -29,6 +39,9 @@ pub struct Store {
     repo: gix::Repository,
     /// A git repository that rd didn't make: without contents, written as git would.
     ordinary: bool,
+    held: hold::Held,
+    /// How many sweeps of `rd gc` had removed objects when it was opened.
+    sweeps: u64,
 }
 
 impl Store {
@@ -40,9 +53,11 @@ impl Store {
         if !dir.join("config").is_file() {
             return Err(Error::NotFound { what: "store", name: dir.display().to_string() });
         }
+        let sweeps = hold::sweeps(&dir);
         let repo = config::open_repository(&dir)?;
         config::check_format(&dir, &repo)?;
-        Ok(Self { dir, repo, ordinary: false })
+        let repo = if config::protect(&dir, &repo) { config::open_repository(&dir)? } else { repo };
+        Ok(Self { dir, repo, ordinary: false, held: hold::Held::default(), sweeps })
     }
 
     /// Open the SHA-256 git repository at `dir` (its git folder), be it a store or not: for the object commands, which
@@ -57,7 +72,7 @@ impl Store {
             return Self::open(dir);
         }
         match repo.object_hash() {
-            gix::hash::Kind::Sha256 => Ok(Self { dir, repo, ordinary: true }),
+            gix::hash::Kind::Sha256 => Ok(Self { dir, repo, ordinary: true, held: hold::Held::default(), sweeps: 0 }),
             other => Err(Error::Unsupported {
                 what: format!("object format {other} of '{}'", dir.display()),
                 why: "rd reads SHA-256 repositories only".into(),
@@ -106,6 +121,11 @@ impl Store {
     /// The folder of raw contents, `ab/cdef…` by id.
     pub fn content_dir(&self) -> PathBuf {
         self.dir.join("content")
+    }
+
+    /// The folder in which files without a name are staged.
+    pub(crate) fn staging_parent(&self) -> PathBuf {
+        self.content_dir()
     }
 
     /// The cache of mountable metadata images.
@@ -192,6 +212,15 @@ impl Store {
             ));
         }
         Ok(object.detach().data)
+    }
+
+    /// The object database as it is now, for who holds off `rd gc`: what was remembered of the packs before the last
+    /// sweep may be wrong.
+    fn current_objects(&self, hold: &Hold) -> Result<gix::OdbHandle> {
+        if hold.sweeps() == self.sweeps {
+            return Ok(self.repo.objects.clone());
+        }
+        Ok(config::open_repository(&self.dir)?.objects.clone())
     }
 
     /// Start a batch of writes.

@@ -1,9 +1,13 @@
 //! Names: refs that move by compare-and-swap, each move a line in a reflog, durable when the call returns.
 
+use std::sync::Arc;
+
+use gix::bstr::BString;
+use gix::objs::Exists;
 use gix::refs::Target;
 use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
 
-use super::{Store, sync};
+use super::{Hold, Store, sync};
 use crate::{Error, Id, Result};
 
 /// Folder of the refs of images.
@@ -58,27 +62,32 @@ impl Store {
 
     /// Point the ref `name` at `id`, if it is what `expect` says; `Raced` where it isn't.
     pub fn update_ref(&self, name: &str, id: Id, expect: Expect, message: &str) -> Result<()> {
-        self.edit_ref(name, id, expect, message)?;
-        self.sync_ref(name)
-    }
-
-    /// As [`update_ref`](Self::update_ref), durable only when the filesystem gets to it.
-    pub fn update_ref_lazily(&self, name: &str, id: Id, expect: Expect, message: &str) -> Result<()> {
-        self.edit_ref(name, id, expect, message)
-    }
-
-    fn edit_ref(&self, name: &str, id: Id, expect: Expect, message: &str) -> Result<()> {
+        let hold = self.hold()?;
+        self.check_present(&hold, &id)?;
         let expected = match expect {
             Expect::Any => PreviousValue::Any,
             Expect::Missing => PreviousValue::MustNotExist,
             Expect::Id(id) => PreviousValue::MustExistAndMatch(Target::Object(id)),
         };
         let log = LogChange { mode: RefLog::AndReference, force_create_reflog: false, message: message.into() };
-        self.edit(name, Change::Update { log, expected, new: Target::Object(id) }, expect)
+        self.edit(name, Change::Update { log, expected, new: Target::Object(id) }, expect)?;
+        self.sync_ref(name)
     }
 
-    /// Remove the ref `name`, which must be at `id`.
+    /// What was there when the caller looked may have gone before `rd gc` was held off.
+    fn check_present(&self, hold: &Hold, id: &Id) -> Result<()> {
+        if hold.sweeps() == self.sweeps || self.current_objects(hold)?.exists(id) {
+            return Ok(());
+        }
+        Err(Error::NotFound { what: "object", name: id.to_string() })
+    }
+
+    /// Remove the ref `name`, which must be at `id`. Where it was is remembered ([`removed`](Self::removed)).
     pub fn delete_ref(&self, name: &str, id: Id) -> Result<()> {
+        let _hold = self.hold()?;
+        if self.get_ref(name)? == Some(id) {
+            self.remember_removed(&[(name.into(), id)])?;
+        }
         let expected = PreviousValue::MustExistAndMatch(Target::Object(id));
         self.edit(name, Change::Delete { expected, log: RefLog::AndReference }, Expect::Id(id))?;
         sync::sync_folder(&existing_parent(self, name))
@@ -86,9 +95,30 @@ impl Store {
 
     /// Lock the refs of several edits, which then happen all or not at all.
     pub fn prepare_refs(&self, edits: Vec<RefEdit>) -> Result<PreparedRefs<'_>> {
+        let hold = self.hold()?;
+        for edit in &edits {
+            if let Change::Update { new: Target::Object(id), .. } = &edit.change {
+                self.check_present(&hold, id)?;
+            }
+        }
+        let removed = self.to_be_removed(&edits)?;
         let wait = || gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_WAIT);
         let transaction = self.repo().refs.transaction().prepare(edits, wait(), wait());
-        Ok(PreparedRefs { store: self, transaction: transaction.map_err(Error::git("lock refs"))? })
+        let transaction = transaction.map_err(Error::git("lock refs"))?;
+        Ok(PreparedRefs { store: self, transaction, removed, _hold: hold })
+    }
+
+    /// The refs that the edits remove, with what they are at.
+    fn to_be_removed(&self, edits: &[RefEdit]) -> Result<Vec<(BString, Id)>> {
+        let mut removed = Vec::new();
+        for edit in edits.iter().filter(|edit| matches!(edit.change, Change::Delete { .. })) {
+            let doing = format!("read ref '{}'", edit.name.as_bstr());
+            let found = self.repo().try_find_reference(&edit.name).map_err(Error::git(doing))?;
+            if let Some(id) = found.and_then(|mut found| found.follow_to_object().ok()) {
+                removed.push((edit.name.as_bstr().to_owned(), id.detach()));
+            }
+        }
+        Ok(removed)
     }
 
     fn edit(&self, name: &str, change: Change, expect: Expect) -> Result<()> {
@@ -125,11 +155,14 @@ impl Store {
 pub struct PreparedRefs<'s> {
     store: &'s Store,
     transaction: gix::refs::file::Transaction<'s, 's>,
+    removed: Vec<(BString, Id)>,
+    _hold: Arc<Hold>,
 }
 
 impl PreparedRefs<'_> {
     /// Move the refs; durable when the call returns. Dropped instead, nothing happens.
     pub fn commit(self) -> Result<()> {
+        self.store.remember_removed(&self.removed)?;
         let who = crate::commit::host_signature()?;
         let mut time = gix::date::parse::TimeBuf::default();
         let edits = self.transaction.commit(who.to_ref(&mut time)).map_err(Error::git("move refs"))?;

@@ -23,7 +23,7 @@ pub(crate) struct Staging {
 
 impl Staging {
     /// Make a folder in `parent`, and clear away what was left there.
-    pub(super) fn create(parent: &Path) -> Result<Self> {
+    pub(crate) fn create(parent: &Path) -> Result<Self> {
         Self::create_named(parent, PREFIX)
     }
 

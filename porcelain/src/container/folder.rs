@@ -173,7 +173,7 @@ impl AsFd for Lock {
 /// too, is fine.
 ///
 /// The depth is a container's to choose, so nothing here recurses, and what lies too deep for a path is moved up first.
-pub(super) fn remove_folder(path: &Path) -> Result<()> {
+pub(crate) fn remove_folder(path: &Path) -> Result<()> {
     const LONG: usize = 2048;
     let mut moved = 0u64;
     let mut pending = vec![path.to_owned()];

@@ -40,6 +40,7 @@ use std::path::{Path, PathBuf};
 pub use attach::Attached;
 pub use cgroup::version as cgroup_version;
 pub use config::{Bind, Config, Id, Network, Tmpfs};
+pub(crate) use folder::remove_folder;
 pub use folder::{Folder, Lock};
 pub use freeze::Frozen;
 pub use monitor::run as run_monitor;
@@ -188,6 +189,27 @@ impl Containers {
             }
         }
         Ok(ids)
+    }
+
+    /// The configurations of all containers, also of those that are being made or removed.
+    pub(crate) fn configs(&self) -> Result<Vec<Config>> {
+        let mut configs = Vec::new();
+        for id in self.folders()? {
+            match self.folder(&id).config() {
+                Ok(config) => configs.push(config),
+                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(configs)
+    }
+
+    /// The ids of all folders, with names or without.
+    fn folders(&self) -> Result<Vec<Id>> {
+        let entries = fs::read_dir(&self.path).on("read", &self.path)?;
+        let names = entries.map(|entry| Ok(entry.on("read", &self.path)?.file_name().to_string_lossy().into_owned()));
+        let names: Result<Vec<String>> = names.collect();
+        Ok(names?.into_iter().filter_map(|name| Id::try_from(name).ok()).collect())
     }
 
     /// All containers with their states, those created last first.

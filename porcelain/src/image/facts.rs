@@ -81,6 +81,18 @@ impl<'s> Facts<'s> {
     }
 }
 
+/// Drop the lines of commits that the store doesn't have any more; how many there were.
+pub(crate) fn forget_missing(store: &Store) -> Result<usize> {
+    let mut facts = Facts::open(store);
+    let before = facts.known.len();
+    facts.known.retain(|id, _| store.has(id));
+    let gone = before - facts.known.len();
+    facts.known.values_mut().for_each(|known| known.used = true);
+    facts.learned = gone > 0;
+    facts.save();
+    Ok(gone)
+}
+
 fn path(store: &Store) -> PathBuf {
     store.dir().join("cache/images")
 }
