@@ -49,6 +49,8 @@ const LISTING: Listing = Listing {
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let store = globals.store()?;
     if let (Some(revision), Some(dir)) = (&args.revision, &args.dir) {
+        // Until the note says that it is in use, nobody may remove it.
+        let _hold = store.hold()?;
         let (tree, part) = revisions::tree_and_part(&store, revision.as_bytes())?;
         let request = Request { tree, part: &part, revision: revision.as_bytes().into() };
         mounts::mount(&store, &request, dir)?;

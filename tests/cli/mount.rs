@@ -205,6 +205,28 @@ fn what_is_mounted_anywhere_is_in_use_until_its_namespace_ends() {
 }
 
 #[test]
+fn a_collection_keeps_what_is_mounted() {
+    let sandbox = Sandbox::new();
+    let text = "x".repeat(5000);
+    sandbox.image("web", &[("etc/a", &text), ("b", "b")]);
+    fs::create_dir(sandbox.path().join("m")).unwrap();
+    let tree = sandbox.ok(["rev-parse", "web^{tree}"]);
+    let image = sandbox.store().read_root(&plumbing::Id::from_hex(tree.trim().as_bytes()).unwrap()).unwrap().name();
+    let image = sandbox.store_dir().join(format!("mounts/{image}.erofs"));
+    let elsewhere = Elsewhere::mount(&sandbox);
+    sandbox.ok(["rmi", "web"]);
+    sandbox.ok(["gc", "--prune=now"]);
+    assert_eq!(sandbox.ok(["ls-root", "--name-only", tree.trim()]), ".\nb\netc\netc/a\n");
+    assert_eq!(sandbox.ok(["cat-file", "-p", &format!("{}:rootfs/etc/a", tree.trim())]), text);
+    assert!(image.exists());
+    drop(elsewhere);
+    wait_for(|| in_use(&sandbox.store()).unwrap().is_empty().then_some(()));
+    sandbox.ok(["gc", "--prune=now"]);
+    assert!(!image.exists());
+    sandbox.fails(2, ["ls-root", tree.trim()]);
+}
+
+#[test]
 fn notes_of_a_killed_command_or_an_earlier_boot_count_for_nothing() {
     let sandbox = Sandbox::new();
     sandbox.image("web", &[("a", "a")]);
