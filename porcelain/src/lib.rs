@@ -11,6 +11,7 @@ pub mod fsck;
 pub mod housekeeping;
 pub mod image;
 pub mod info;
+pub mod mounts;
 pub mod rootfs;
 mod sys;
 

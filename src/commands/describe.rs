@@ -155,8 +155,10 @@ fn names(store: &Store, args: &Args) -> Result<HashMap<Id, Name>, Failure> {
 }
 
 fn is_wanted(args: &Args, name: &[u8]) -> bool {
-    let skipped = ["refs/tags/", "refs/heads/", "refs/remotes/"].iter().find_map(|prefix| name.strip_prefix(prefix.as_bytes()));
-    let matches = |pattern: &String, name: &[u8]| wildmatch(pattern.as_str().into(), name.as_bstr(), wildmatch::Mode::empty());
+    let skipped =
+        ["refs/tags/", "refs/heads/", "refs/remotes/"].iter().find_map(|prefix| name.strip_prefix(prefix.as_bytes()));
+    let matches =
+        |pattern: &String, name: &[u8]| wildmatch(pattern.as_str().into(), name.as_bstr(), wildmatch::Mode::empty());
     // Of other refs nothing is known that a pattern could be about.
     let Some(short) = skipped else { return args.patterns.is_empty() && args.exclude.is_empty() };
     let tag = name.starts_with(b"refs/tags/");

@@ -119,7 +119,12 @@ fn watched<T>(progress: &Progress, work: impl FnOnce() -> T) -> T {
             while end.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout) {
                 let (done, total) = (progress.done.load(Ordering::Relaxed), progress.total.load(Ordering::Relaxed));
                 if total > 0 {
-                    let _ = write!(std::io::stderr(), "\rchecked {} of {}\x1b[K", size::decimal(done), size::decimal(total));
+                    let _ = write!(
+                        std::io::stderr(),
+                        "\rchecked {} of {}\x1b[K",
+                        size::decimal(done),
+                        size::decimal(total)
+                    );
                 }
             }
             let _ = write!(std::io::stderr(), "\r\x1b[K");

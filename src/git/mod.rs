@@ -1,14 +1,14 @@
 //! Git's manners, for the object commands: its words for failures, its names, abbreviations and lines.
 
+pub mod date;
 pub mod diff;
 pub mod grep;
-pub mod date;
 pub mod ident;
 pub mod lines;
 pub mod message;
 pub mod options;
-pub mod revisions;
 pub mod refs;
+pub mod revisions;
 pub mod tree;
 
 use std::io::{BufWriter, StdoutLock, Write};

@@ -4,6 +4,7 @@ pub mod age;
 pub mod changes;
 pub mod commits;
 pub mod fields;
+pub mod file;
 pub mod mtree;
 pub mod quote;
 pub mod screen;

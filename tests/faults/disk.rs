@@ -29,11 +29,30 @@ enum Node {
 /// A change or a promise.
 #[derive(Debug)]
 enum Step {
-    Write { file: Inode, at: u64, bytes: Vec<u8> },
-    Resize { file: Inode, size: u64 },
-    Name { folder: Inode, name: OsString, inode: Inode },
-    Unname { folder: Inode, name: OsString, inode: Inode },
-    Rename { from: (Inode, OsString), to: (Inode, OsString), inode: Inode },
+    Write {
+        file: Inode,
+        at: u64,
+        bytes: Vec<u8>,
+    },
+    Resize {
+        file: Inode,
+        size: u64,
+    },
+    Name {
+        folder: Inode,
+        name: OsString,
+        inode: Inode,
+    },
+    Unname {
+        folder: Inode,
+        name: OsString,
+        inode: Inode,
+    },
+    Rename {
+        from: (Inode, OsString),
+        to: (Inode, OsString),
+        inode: Inode,
+    },
     /// What was done to it before so many steps is safe.
     Sync(Inode, usize),
     /// What was done to anything before.
@@ -427,7 +446,9 @@ impl Live<'_> {
         if file.number == "1" {
             return self.disk.steps.push(Step::Say(bytes));
         }
-        let Some(inode) = self.open_file(&file).filter(|inode| matches!(self.now[*inode], Node::File(..))) else { return };
+        let Some(inode) = self.open_file(&file).filter(|inode| matches!(self.now[*inode], Node::File(..))) else {
+            return;
+        };
         let position = self.positions.get(&inode).copied().unwrap_or(0);
         let at = at.unwrap_or(if position == u64::MAX { self.size(inode) } else { position });
         if position != u64::MAX {

@@ -169,7 +169,12 @@ impl Rounds {
             1 | 2 => Fault::Full { free: self.random.below(40) << 12 },
             3..=5 => {
                 let (name, error) = *self.random.pick(&FAILING);
-                Fault::Call { name, error, nth: 1 + self.random.below(if name == "openat" { 60 } else { 12 }), on: self.random.below(2) == 0 }
+                Fault::Call {
+                    name,
+                    error,
+                    nth: 1 + self.random.below(if name == "openat" { 60 } else { 12 }),
+                    on: self.random.below(2) == 0,
+                }
             }
             _ => Fault::Kill { everything: self.random.below(3) == 0 },
         }
@@ -211,16 +216,16 @@ impl Rounds {
         let number = self.random.next().to_string();
         match action {
             Action::Import => self.judge.rd(&["import", "-m", &number, "new.tar", &image]),
-            Action::ImportElsewhere => self.judge.rd(&["import", "new.tar", &format!("r{slot}.example.org/{number}/x:1")]),
+            Action::ImportElsewhere => {
+                self.judge.rd(&["import", "new.tar", &format!("r{slot}.example.org/{number}/x:1")])
+            }
             Action::Tag => self.judge.rd(&["tag", "box:1", &tag]),
             Action::Remove => self.judge.rd(&["rmi", &tag]),
             Action::Create => self.judge.rd(&["create", "--name", &container, "box:1", "sh", "-c", "echo x >/x"]),
             Action::Run => self.judge.rd(&["run", "--rm", "box:1", "sh", "-c", "echo y >/y"]),
             Action::Commit => self.judge.rd(&["commit", "-m", &number, &container, &image]),
             Action::RemoveContainer => self.judge.rd(&["rm", "-f", &container]),
-            Action::UpdateRef => {
-                self.judge.rd(&["update-ref", "-m", &number, &format!("refs/heads/s{slot}"), "box:1"])
-            }
+            Action::UpdateRef => self.judge.rd(&["update-ref", "-m", &number, &format!("refs/heads/s{slot}"), "box:1"]),
             Action::GitPackRefs => {
                 let mut git = self.judge.git();
                 git.args(["pack-refs", "--all"]);
@@ -272,10 +277,14 @@ impl Rounds {
         let names = names(slot);
         if !output.status.success() {
             let removes = [Action::Remove, Action::RemoveContainer].contains(&action);
-            if !removes && let Some(lost) = names.iter().find(|name| before.contains_key(*name) && !refs.contains_key(*name)) {
+            if !removes
+                && let Some(lost) = names.iter().find(|name| before.contains_key(*name) && !refs.contains_key(*name))
+            {
                 return complain(&format!("lost {lost}"));
             }
-            let may_fail = !matches!(fault, Fault::None) || action == Action::GitPackRefs || self.is_pointless(action, slot, before);
+            let may_fail = !matches!(fault, Fault::None)
+                || action == Action::GitPackRefs
+                || self.is_pointless(action, slot, before);
             return if may_fail { None } else { complain("failed") };
         }
         if matches!(fault, Fault::None) {
@@ -319,7 +328,8 @@ impl Rounds {
     /// What is wrong with the store after a round.
     fn judge_store(&mut self, slots: usize) -> Option<String> {
         self.until_quiet().or_else(|| self.judge.complain()).or_else(|| self.lost()).or_else(|| {
-            let touched: Vec<String> = (0..slots).flat_map(names).filter(|name| !name.starts_with(CONTAINERS)).collect();
+            let touched: Vec<String> =
+                (0..slots).flat_map(names).filter(|name| !name.starts_with(CONTAINERS)).collect();
             self.judge.blocked(touched)
         })
     }
@@ -335,7 +345,8 @@ impl Rounds {
         let begun = Instant::now();
         loop {
             let running = self.judge.rd(&["ps", "-q"]).output().unwrap();
-            let marks = std::fs::read_dir(self.arena.path().join("store/containers/running")).map_or(0, Iterator::count);
+            let marks =
+                std::fs::read_dir(self.arena.path().join("store/containers/running")).map_or(0, Iterator::count);
             if running.status.success() && running.stdout.is_empty() && marks == 0 {
                 return None;
             }

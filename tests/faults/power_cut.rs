@@ -45,7 +45,12 @@ fn survives(sandbox: &Sandbox, args: &[&str]) {
     }
     let count = failures.len();
     failures.truncate(std::env::var("RD_FAULT_SHOWN").map_or(5, |shown| shown.parse().unwrap()));
-    assert!(failures.is_empty(), "rd {args:?}, RD_FAULT_SEED={seed}: {count} of {} disks:\n{}", seen.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "rd {args:?}, RD_FAULT_SEED={seed}: {count} of {} disks:\n{}",
+        seen.len(),
+        failures.join("\n")
+    );
 }
 
 struct Case<'a> {
@@ -90,7 +95,8 @@ impl Case<'_> {
             }
         }
         let changed = after.iter().filter(|(name, id)| self.before.get(*name) != Some(id)).map(|(name, _)| name);
-        let changed: Vec<&String> = changed.chain(self.before.keys().filter(|name| !after.contains_key(*name))).collect();
+        let changed: Vec<&String> =
+            changed.chain(self.before.keys().filter(|name| !after.contains_key(*name))).collect();
         if ["create", "run", "start"].contains(&self.args[0])
             && let Some(complaint) = failure(cut.rd(&["run", "--rm", "--name", "c3", "box", "true"]))
         {
@@ -107,7 +113,13 @@ fn archive(folder: &Path, name: &str, files: &[(&str, &str)]) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
-    let status = std::process::Command::new("tar").arg("-C").arg(from.path()).arg("-cf").arg(folder.join(name)).arg(".").status();
+    let status = std::process::Command::new("tar")
+        .arg("-C")
+        .arg(from.path())
+        .arg("-cf")
+        .arg(folder.join(name))
+        .arg(".")
+        .status();
     assert!(status.unwrap().success());
 }
 

@@ -133,7 +133,12 @@ impl Objects {
             let exists = |extension| path.with_extension(extension).exists();
             match path.extension().and_then(|extension| extension.to_str()) {
                 Some("idx") if !exists("pack") => {
-                    issues.add_at(in_pack_dir(&name), "missing", format!("pack of '{name}'"), "its index is there".into());
+                    issues.add_at(
+                        in_pack_dir(&name),
+                        "missing",
+                        format!("pack of '{name}'"),
+                        "its index is there".into(),
+                    );
                 }
                 Some("idx") => self.load_pack(path, rehash, issues)?,
                 Some("pack") if !exists("idx") => {
@@ -360,9 +365,15 @@ pub(super) fn check_trailer(bytes: &[u8]) -> Result<(), String> {
 fn check_helper(path: &Path, issues: &mut Issues) -> Result<()> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     if let Err(why) = check_trailer(&bytes) {
-        let below = if path.parent().is_some_and(|dir| dir.ends_with("info")) { "objects/info" } else { "objects/pack" };
+        let below =
+            if path.parent().is_some_and(|dir| dir.ends_with("info")) { "objects/info" } else { "objects/pack" };
         let name = file_name(path);
-        issues.add_at(Path::new(below).join(&name), "damaged", format!("'{name}'"), format!("{why}; it can be deleted"));
+        issues.add_at(
+            Path::new(below).join(&name),
+            "damaged",
+            format!("'{name}'"),
+            format!("{why}; it can be deleted"),
+        );
     }
     Ok(())
 }

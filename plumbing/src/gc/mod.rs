@@ -65,7 +65,7 @@ impl Report {
     }
 }
 
-/// Collect. `more_roots` gives the commits that are needed without a name, as those that containers were made of.
+/// Collect. `more_roots` gives the commits and trees that are needed without a name, as those that containers were made of.
 ///
 /// `None` where another collection is at work and the options say not to wait for it. Where something that is needed is
 /// missing or unreadable, nothing is removed: what that needs is unknown.

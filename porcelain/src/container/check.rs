@@ -4,8 +4,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use plumbing::fsck::{Aside, Finding};
 use plumbing::Store;
+use plumbing::fsck::{Aside, Finding};
 
 use super::config::{Config, Id};
 use super::folder::Folder;
@@ -72,7 +72,12 @@ fn problems(store: &Store, name: &str, id: &Id) -> Vec<Finding> {
     let mut problems = Vec::new();
     match State::read(&folder.state_file()) {
         Ok(state) if state.started_at.is_some() && !folder.upper().is_dir() => {
-            problems.push(about(name, "missing", "it has run, and its upper folder is not there".into(), path("upper")));
+            problems.push(about(
+                name,
+                "missing",
+                "it has run, and its upper folder is not there".into(),
+                path("upper"),
+            ));
         }
         Ok(_) => {}
         Err(error) => {
@@ -130,7 +135,8 @@ pub(crate) fn repair(store: &Store, finding: &Finding, aside: &Aside) -> Result<
         Some("state.json") => {
             let mut state = State::created(Vec::new());
             if folder.upper().is_dir() {
-                state = State { status: Status::Exited, started_at: Some(jiff::Timestamp::now()), ..state }.ended(255, LOST);
+                state = State { status: Status::Exited, started_at: Some(jiff::Timestamp::now()), ..state }
+                    .ended(255, LOST);
             }
             let draft = aside.draft()?;
             state.write(&draft, true)?;

@@ -41,14 +41,14 @@ use std::path::{Path, PathBuf};
 pub use attach::Attached;
 pub use cgroup::version as cgroup_version;
 pub use config::{Bind, Config, Id, Network, Tmpfs};
+pub(crate) use filter::is_sound as is_sound_filter;
 pub(crate) use folder::remove_folder;
 pub use folder::{Folder, Lock};
 pub use freeze::Frozen;
 pub use monitor::run as run_monitor;
 pub use oci_spec::image::Config as ImageConfig;
-pub(crate) use filter::is_sound as is_sound_filter;
-pub use origin::{image_config, lower};
-pub(crate) use origin::{bases, lower_of as make_lower};
+pub(crate) use origin::bases;
+pub use origin::{image_config, lower, lower_of};
 pub use process::Process;
 pub use start::{Io, Launch};
 pub use state::{State, Status};
@@ -91,7 +91,7 @@ impl Containers {
     /// Opens the containers of a store, whose folder exists; their own folders are made if they are missing.
     pub fn open(store: &Path) -> Result<Self> {
         let containers = Containers { path: store.join("containers") };
-        let mount_point = containers.path.join(folder::MOUNT_POINT);
+        let mount_point = containers.empty_folder();
         let inner = [containers.names(), containers.running(), containers.trash(), mount_point];
         for folder in std::iter::once(containers.path.clone()).chain(inner) {
             match fs::create_dir(&folder) {
@@ -100,6 +100,11 @@ impl Containers {
             }
         }
         Ok(containers)
+    }
+
+    /// A folder that is always empty: monitors mount on it, each in its own namespace.
+    pub fn empty_folder(&self) -> PathBuf {
+        self.path.join(folder::MOUNT_POINT)
     }
 
     fn names(&self) -> PathBuf {

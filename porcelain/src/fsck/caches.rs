@@ -6,11 +6,11 @@ use std::path::Path;
 
 use plumbing::disk::OpenDir;
 use plumbing::fsck::{Aside, Finding};
-use plumbing::root::RootIds;
+use plumbing::root::{Part, RootIds};
 use plumbing::{Id, Store};
 
 use super::Beside;
-use crate::container::{bases, is_sound_filter, make_lower};
+use crate::container::{bases, is_sound_filter, lower_of};
 use crate::image::facts;
 use crate::{IoResultExt, Result};
 
@@ -64,7 +64,7 @@ pub(super) fn repair(store: &Store, finding: &Finding, aside: &Aside) -> Result<
     }
     let Some(key) = key(&name) else { return Ok(Some("moved aside, to be made again when it is needed".into())) };
     let Some(root) = roots(store, HashSet::from([key]))?.remove(&key) else { return Ok(None) };
-    make_lower(store, &root)?;
+    lower_of(store, &Part::whole(store, root)?)?;
     Ok(Some("made again".into()))
 }
 

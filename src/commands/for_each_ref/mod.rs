@@ -49,7 +49,12 @@ use value::{Item, Values};
 #[command(args_override_self = true, infer_long_args = true, verbatim_doc_comment)]
 pub struct Args {
     /// What each line is made of
-    #[arg(long, value_name = "FORMAT", default_value = "%(objectname) %(objecttype)\t%(refname)", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "%(objectname) %(objecttype)\t%(refname)",
+        hide_default_value = true
+    )]
     format: String,
     /// Sort by this field: `-FIELD` backwards, `version:FIELD` by the numbers in it; of several the last counts first
     #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]

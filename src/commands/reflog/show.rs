@@ -67,9 +67,10 @@ pub fn run(mut args: ShowArgs, store: &Store) -> Result<ExitCode, Failure> {
         let count = digits.parse().map_err(|_| Failure::fatal(format!("unrecognized argument: {text}")))?;
         args.max_count = Some(count);
     }
-    let date = args.date.as_deref().map(|text| {
-        DateFormat::parse(text).ok_or_else(|| Failure::fatal(format!("unknown date format {text}")))
-    });
+    let date = args
+        .date
+        .as_deref()
+        .map(|text| DateFormat::parse(text).ok_or_else(|| Failure::fatal(format!("unknown date format {text}"))));
     let date = date.transpose()?;
     let mut walks = walks(store, &args)?;
     let mut screen = Screen::new();
@@ -187,10 +188,13 @@ impl Shower<'_> {
                 Format::Custom { text: self.fill(&text, walk, line), terminated: true }
             }
             Some(_) => {
-                return Err(Failure::fatal("rd shows reflogs by line or by a format with placeholders; `rd log` shows commits"));
+                return Err(Failure::fatal(
+                    "rd shows reflogs by line or by a format with placeholders; `rd log` shows commits",
+                ));
             }
         };
-        let style = Style { format, date: Default::default(), short_ids: true, decorate: false, names: Default::default() };
+        let style =
+            Style { format, date: Default::default(), short_ids: true, decorate: false, names: Default::default() };
         commits::print(screen, self.store, &self.store.read_header(&line.new)?, &style)
     }
 

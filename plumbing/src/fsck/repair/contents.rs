@@ -61,7 +61,13 @@ impl Repair<'_> {
     }
 
     /// A draft with the bytes of the content `id`, and where they came from.
-    fn copy_of(&self, id: &Id, size: Option<u64>, objects: &Objects, copies: &Copies) -> Result<Option<(PathBuf, String)>> {
+    fn copy_of(
+        &self,
+        id: &Id,
+        size: Option<u64>,
+        objects: &Objects,
+        copies: &Copies,
+    ) -> Result<Option<(PathBuf, String)>> {
         if let Some((Kind::Blob, bytes)) = objects.read(id) {
             let draft = self.stage(id, bytes.len() as u64, &mut bytes.as_slice())?;
             return Ok(draft.map(|draft| (draft, "git's database".to_owned())));

@@ -56,7 +56,9 @@ impl Repair<'_> {
         let Some(id) = self.store.get_ref(&name)? else { return Ok(None) };
         let who = crate::commit::host_signature()?;
         let null = Id::null(gix::hash::Kind::Sha256);
-        let mut line: BString = format!("{null} {id} {} <{}> {} +0000\tfsck: the reflog was lost\n", who.name, who.email, who.time.seconds).into();
+        let mut line: BString =
+            format!("{null} {id} {} <{}> {} +0000\tfsck: the reflog was lost\n", who.name, who.email, who.time.seconds)
+                .into();
         let draft = self.aside.draft()?;
         std::fs::write(&draft, line.as_mut_slice()).map_err(Error::io("write", &draft))?;
         self.aside.replace(&draft, path)?;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use gix::objs::Kind;
-use gix::odb::pack::data::entry::Header;
 use gix::odb::pack::data::Entry as GixEntry;
+use gix::odb::pack::data::entry::Header;
 
 use crate::Id;
 use crate::fsck::objects::hash;
@@ -87,7 +87,8 @@ impl<'p> Scan<'p> {
     /// What the entry at `offset` holds, deltas applied.
     fn resolved(&self, offset: u64, bytes: Vec<u8>, depth: u32) -> Option<(Kind, Vec<u8>)> {
         let end = self.pack.len().saturating_sub(PACK_TRAILER);
-        let header = GixEntry::from_bytes(self.pack.get(offset as usize..end)?, offset, gix::hash::Kind::Sha256).ok()?;
+        let header =
+            GixEntry::from_bytes(self.pack.get(offset as usize..end)?, offset, gix::hash::Kind::Sha256).ok()?;
         let base = match header.header {
             Header::Commit => return Some((Kind::Commit, bytes)),
             Header::Tree => return Some((Kind::Tree, bytes)),
