@@ -193,8 +193,14 @@ impl Shower<'_> {
                 ));
             }
         };
-        let style =
-            Style { format, date: Default::default(), short_ids: true, decorate: false, names: Default::default() };
+        let style = Style {
+            format,
+            date: Default::default(),
+            short_ids: true,
+            decorate: false,
+            names: Default::default(),
+            abbrev: None,
+        };
         commits::print(screen, self.store, &self.store.read_header(&line.new)?, &style)
     }
 
