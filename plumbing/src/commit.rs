@@ -1,5 +1,7 @@
 //! Commits of images and containers: which objects a commit's tree holds, and who made it when.
 
+use std::collections::HashMap;
+
 use gix::bstr::{BString, ByteSlice};
 use gix::objs::tree::{Entry, EntryKind};
 
@@ -77,38 +79,68 @@ impl Store {
     pub fn read_state(&self, tree: &Id) -> Result<State> {
         State::decode(tree, &self.read_object(tree, gix::objs::Kind::Tree)?)
     }
+
+    /// The root in the tree of a commit, or in a tree that holds no more than a root.
+    pub fn read_root(&self, tree: &Id) -> Result<RootIds> {
+        Entries::decode(tree, &self.read_object(tree, gix::objs::Kind::Tree)?)?.root()
+    }
 }
 
 impl State {
     /// What the tree `tree` of a commit holds, given its bytes.
     pub(crate) fn decode(tree: &Id, data: &[u8]) -> Result<Self> {
-        let mut found = std::collections::HashMap::new();
+        let entries = Entries::decode(tree, data)?;
+        Ok(State {
+            root: entries.root()?,
+            config: entries.need("config")?,
+            manifest: entries.get("manifest"),
+            layer: entries.get("layer"),
+            container: entries.get("container"),
+        })
+    }
+}
+
+/// What the tree of a commit has, by name.
+struct Entries {
+    tree: Id,
+    ids: HashMap<BString, Id>,
+}
+
+impl Entries {
+    fn decode(tree: &Id, data: &[u8]) -> Result<Self> {
+        let mut ids = HashMap::new();
         for entry in gix::objs::TreeRefIter::from_bytes(data, gix::hash::Kind::Sha256) {
             let entry = entry.map_err(|error| Error::damaged(format!("tree {tree}"), error.to_string()))?;
-            found.insert(entry.filename.to_owned(), entry.oid.to_owned());
+            ids.insert(entry.filename.to_owned(), entry.oid.to_owned());
         }
-        let get = |name: &str| found.get(name.as_bytes().as_bstr()).copied();
-        let need = |name: &str| {
-            get(name).ok_or_else(|| Error::Invalid {
-                what: "commit of rd",
-                input: tree.to_string(),
-                why: format!("its tree has no '{name}'"),
-            })
-        };
-        let root = RootIds { rootfs: need("rootfs")?, meta: need("meta")?, times: need("times")? };
-        Ok(State {
-            root,
-            config: need("config")?,
-            manifest: get("manifest"),
-            layer: get("layer"),
-            container: get("container"),
+        Ok(Self { tree: *tree, ids })
+    }
+
+    fn get(&self, name: &str) -> Option<Id> {
+        self.ids.get(name.as_bytes().as_bstr()).copied()
+    }
+
+    fn need(&self, name: &str) -> Result<Id> {
+        self.get(name).ok_or_else(|| Error::Invalid {
+            what: "commit of rd",
+            input: self.tree.to_string(),
+            why: format!("its tree has no '{name}'"),
         })
+    }
+
+    fn root(&self) -> Result<RootIds> {
+        Ok(RootIds { rootfs: self.need("rootfs")?, meta: self.need("meta")?, times: self.need("times")? })
     }
 }
 
 impl Batch<'_> {
     /// Write the tree of a commit.
     pub fn write_state(&mut self, state: &State) -> Result<Id> {
+        self.write_state_with(state, None)
+    }
+
+    /// Write the tree of a commit that was pushed; `git` is the tree that says as what.
+    pub(crate) fn write_state_with(&mut self, state: &State, git: Option<Id>) -> Result<Id> {
         let blob = |name: &str, oid| Entry { mode: EntryKind::Blob.into(), filename: name.into(), oid };
         let tree = |name: &str, oid| Entry { mode: EntryKind::Tree.into(), filename: name.into(), oid };
         let mut entries = vec![
@@ -120,6 +152,7 @@ impl Batch<'_> {
         entries.extend(state.manifest.map(|id| blob("manifest", id)));
         entries.extend(state.layer.map(|id| tree("layer", id)));
         entries.extend(state.container.map(|id| blob("container", id)));
+        entries.extend(git.map(|id| tree(crate::view::GIT_TREE, id)));
         entries.sort();
         self.write_object(&gix::objs::Tree { entries })
     }

@@ -21,6 +21,20 @@ pub fn parse(text: &str) -> Result<Time> {
     })
 }
 
+/// Read a date as git's `--since` does: any of git's forms, also relative ones; a day without a time is that day at the
+/// present time of day. What can't be read is now.
+pub fn approximate(text: &str) -> i64 {
+    let now = gix::date::Zoned::now();
+    let is_day = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == 10 && !text.contains('T'));
+    if let Some(day) = is_day
+        && let Ok(at) = TimeZone::system().to_timestamp(day.to_datetime(now.time()))
+    {
+        return at.as_second();
+    }
+    let seconds = now.timestamp().as_second();
+    gix::date::parse(text, Some(now)).map_or(seconds, |time| time.seconds)
+}
+
 fn read(text: &str) -> Option<Time> {
     let (number, rest) = text.split_once(' ').unwrap_or((text, ""));
     let digits = number.strip_prefix('@').unwrap_or(number);
@@ -77,6 +91,54 @@ fn parts(date: &str, separator: char) -> Option<(&str, &str, &str)> {
     parts.next().is_none().then_some(all)
 }
 
+/// What is older than `text` says: the point in time, in seconds since 1970.
+///
+/// An age as docker (`24h`, `1h30m`; also `7d`, `2w`) or git (`2.weeks.ago`, `yesterday`) spells it, or a date; `now` is
+/// later than everything (`i64::MAX`), `never` earlier.
+pub fn cutoff(text: &str) -> Result<i64> {
+    let now = crate::commit::now();
+    match text.trim() {
+        "now" | "all" => return Ok(i64::MAX),
+        "never" | "false" => return Ok(i64::MIN),
+        text => {
+            if let Some(age) = duration(text) {
+                return Ok(now.saturating_sub(age));
+            }
+        }
+    }
+    let spaced =
+        if text.contains(".ago") || text.contains(".weeks") { text.replace('.', " ") } else { text.to_owned() };
+    let found = gix::date::parse(spaced.trim(), Some(gix::date::Zoned::now()));
+    let found = found.map_err(|_| Error::Invalid {
+        what: "age",
+        input: text.into(),
+        why: "write it as '24h', '7d', '2.weeks.ago', '2023-11-14', 'now' or 'never'".into(),
+    });
+    found.map(|time| time.seconds)
+}
+
+/// `1h30m`, `2w`: seconds.
+fn duration(text: &str) -> Option<i64> {
+    let (mut total, mut number) = (0i64, String::new());
+    for letter in text.chars() {
+        let unit = match letter {
+            '0'..='9' => {
+                number.push(letter);
+                continue;
+            }
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86_400,
+            'w' => 7 * 86_400,
+            _ => return None,
+        };
+        total = total.checked_add(number.parse::<i64>().ok()?.checked_mul(unit)?)?;
+        number.clear();
+    }
+    (number.is_empty() && !text.is_empty()).then_some(total)
+}
+
 /// The offset of local time at a point in time.
 pub fn local_offset(seconds: i64) -> i32 {
     let stamp = Timestamp::from_second(seconds).unwrap_or_default();
@@ -110,6 +172,28 @@ mod tests {
             ("Thu Apr 7 22:13:13 2005 +0200", 1_112_904_793, 7200),
         ] {
             assert_eq!(read(text), Some(Time { seconds, offset }), "{text}");
+        }
+    }
+
+    #[test]
+    fn ages_are_dockers_or_gits() {
+        let now = crate::commit::now();
+        let age = |text: &str| now - cutoff(text).unwrap();
+        for (text, seconds) in [
+            ("24h", 86_400),
+            ("1h30m", 5400),
+            ("0s", 0),
+            ("2w", 1_209_600),
+            ("2.weeks.ago", 1_209_600),
+            ("3 days ago", 259_200),
+        ] {
+            assert!((seconds - 2..=seconds + 2).contains(&age(text)), "{text}: {}", age(text));
+        }
+        assert_eq!(cutoff("now").unwrap(), i64::MAX);
+        assert_eq!(cutoff("never").unwrap(), i64::MIN);
+        assert_eq!(cutoff("2005-04-07T22:13:13Z").unwrap(), 1_112_911_993);
+        for text in ["", "garbage", "5", "5x", "h", "99999999999999999999h"] {
+            assert!(cutoff(text).is_err(), "{text}");
         }
     }
 

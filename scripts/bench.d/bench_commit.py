@@ -1,5 +1,6 @@
 """A commit of a running container: after one small change, the 500th like the first, and one that adds 100 MB."""
 
+import os
 import subprocess
 
 from measure import Case, Sample, alternate, milliseconds, run, size, table, timed, times_table
@@ -28,6 +29,7 @@ class Changer:
             raise RuntimeError(f"the container of {self.engine.name} has ended")
 
     def commit(self):
+        os.sync()
         return timed([*self.engine.command, "commit", self.name, "bench:committed"])
 
     def stop(self):
@@ -67,6 +69,7 @@ def small_change(bench, name, many):
             samples[changer.engine.name].times.append(changer.commit())
             first = first or disk_use(rd.dir)
         (git / "etc/bench-change").write_text(f"{number}\n")
+        os.sync()
         samples["git"].times.append(timed(["sh", "-c", f"git -C {git} add -A && git -C {git} commit -qm {number}"]))
     for changer in changers[1:]:
         changer.stop()

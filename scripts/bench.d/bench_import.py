@@ -1,53 +1,75 @@
 """A root from a tar: into a store, into a folder."""
 
-import shutil
-
-from measure import Case, alternate, times_table
+from measure import Case, alternate, run, times_table
 from peers import Rd
 
 TITLE = "Import a root"
 
 
+class Places:
+    """A new folder for each run. None goes before the end: ext4 is slow at making files where others were just deleted."""
+
+    def __init__(self, bed):
+        self.bed = bed / "import"
+        self.count = 0
+
+    def case(self, name, command):
+        """A case that runs `command(folder)`."""
+        case = Case(name, [], with_memory=True)
+
+        def fresh():
+            self.count += 1
+            folder = self.bed / str(self.count)
+            folder.mkdir(parents=True)
+            case.command = command(folder)
+
+        case.before = fresh
+        return case
+
+    def clear(self):
+        run(["rm", "-rf", "--one-file-system", str(self.bed)])
+
+
 def measure(bench):
-    sections = []
-    for name in ("min", "big"):
-        rounds = 3 if bench.quick or name == "big" else 5
-        tar = bench.roots.tar(name)
-        warm(tar)
-        folder = bench.bed / "extracted"
-        store = Rd(bench.bed / "import-store")
-        extract = f"tar -xf {tar} -C {folder}"
-
-        def fresh_folder():
-            remove(folder)
-            folder.mkdir()
-
-        cases = [
-            Case("rd import", [*store.command, "import", str(tar), f"bench:{name}"], store.clear, store.clear, True),
-            Case("tar -x", extract.split(), fresh_folder, lambda: remove(folder), True),
-            Case("tar -x, then sync", ["sh", "-c", f"{extract} && sync -f {folder}"], fresh_folder, lambda: remove(folder), True),
-        ]
-        samples = alternate(cases, rounds)
-        sections.append(f"### {bench.describe_root(name)}, uncompressed tar\n\n" + times_table(samples, "rd import"))
-        sections.append(f"### {bench.describe_root(name)}, as an image archive\n\n" + load(bench, name, rounds))
+    """All tars first, then the archives: to clear the peers' images deletes files too."""
+    places = Places(bench.bed)
+    sections = [extract(bench, places, name) for name in ("min", "big")]
+    sections += [load(bench, places, name) for name in ("min", "big")]
+    places.clear()
     return sections
 
 
-def load(bench, name, rounds):
+def rounds(bench, name):
+    return 3 if bench.quick or name == "big" else 7
+
+
+def extract(bench, places, name):
+    tar = bench.roots.tar(name)
+    warm(tar)
+    cases = [
+        places.case("rd import", lambda dir: [*Rd(dir / "store").command, "import", str(tar), f"bench:{name}"]),
+        places.case("tar -x", lambda dir: ["tar", "-xf", str(tar), "-C", str(dir)]),
+        places.case("tar -x, then sync", lambda dir: ["sh", "-c", f"tar -xf {tar} -C {dir} && sync -f {dir}"]),
+    ]
+    samples = alternate(cases, rounds(bench, name))
+    return f"### {bench.describe_root(name)}, uncompressed tar\n\n" + times_table(samples, "rd import")
+
+
+def load(bench, places, name):
     archive = bench.roots.archive(name)
     warm(archive)
-    engines = [Rd(bench.bed / "import-store"), *bench.peers.all()]
-    cases = [
+    cases = [places.case("rd load", lambda dir: [*Rd(dir / "store").command, "load", "--input", str(archive)])]
+    cases += [
         # docker's work is done by its daemon, whose memory is not the client's.
-        Case(f"{engine.name} load", [*engine.command, "load", "--input", str(archive)], engine.clear, None,
-             with_memory=engine.name != "docker")
-        for engine in engines
+        Case(f"{peer.name} load", [*peer.command, "load", "--input", str(archive)], peer.clear, None,
+             with_memory=peer.name != "docker")
+        for peer in bench.peers.all()
     ]
-    samples = alternate(cases, rounds)
-    for engine in engines:
-        engine.clear()
+    samples = alternate(cases, rounds(bench, name))
+    for peer in bench.peers.all():
+        peer.clear()
     bench.images_gone()
-    return times_table(samples, "rd load")
+    return f"### {bench.describe_root(name)}, as an image archive\n\n" + times_table(samples, "rd load")
 
 
 def warm(path):
@@ -55,7 +77,3 @@ def warm(path):
     with open(path, "rb") as file:
         while file.read(1 << 22):
             pass
-
-
-def remove(folder):
-    shutil.rmtree(folder, ignore_errors=True)

@@ -11,13 +11,15 @@ import bench_commit
 import bench_diff
 import bench_import
 import bench_run
+import bench_scale
 import bench_size
 import machine
 from measure import run, size
 from peers import Peers, Rd
 from roots import Roots
 
-BENCHMARKS = {"run": bench_run, "import": bench_import, "commit": bench_commit, "diff": bench_diff, "size": bench_size}
+BENCHMARKS = {"import": bench_import, "run": bench_run, "commit": bench_commit, "diff": bench_diff, "size": bench_size,
+              "scale": bench_scale}
 
 INTRODUCTION = """# Benchmarks
 

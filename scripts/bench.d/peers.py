@@ -32,7 +32,7 @@ class Podman:
         self.dir = pathlib.Path(dir)
         self.command = ["podman", "--root", str(self.dir / "root"), "--runroot", str(self.dir / "run"), "--tmpdir",
                         str(self.dir / "tmp"), "--storage-driver", "overlay", "--runtime", "runc", "--cgroup-manager",
-                        "cgroupfs", "--events-backend", "file", "--log-level", "error"]
+                        "cgroupfs", "--events-backend", "none", "--log-level", "error"]
         self.dir.mkdir(parents=True, exist_ok=True)
         # By itself it asks for limits that root may not have everywhere, and then refuses every run.
         limits = self.dir.with_suffix(".conf")
@@ -121,5 +121,12 @@ class Peers:
         return [f"{name} was skipped: {why}" for name, why in self.skipped.items()]
 
     def stop(self):
+        """Stop all, also where one can't be stopped, which is told afterwards."""
+        failures = []
         for peer in self.started.values():
-            peer.stop()
+            try:
+                peer.stop()
+            except (RuntimeError, OSError) as error:
+                failures.append(f"{peer.name}: {error}")
+        if failures:
+            raise RuntimeError("\n".join(failures))

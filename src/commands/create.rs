@@ -122,6 +122,8 @@ impl Made {
 
 /// Make the container that the options ask for.
 pub fn make(options: &Options, auto_remove: bool, store: &Store) -> Result<Made, Failure> {
+    // Until the container is there nothing else may need its image.
+    let _hold = store.hold()?;
     let containers = Containers::open(store.dir())?;
     let base = find_image(store, &options.words[0])?;
     let config = options.config(&containers, base, auto_remove)?;

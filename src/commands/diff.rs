@@ -75,6 +75,8 @@ fn container_changes(store: &Store, container: &Container, args: &Args) -> Resul
     let paths: Vec<&[u8]> = args.paths.iter().map(|path| path.as_bytes()).collect();
     let options = args.style.options(Paths::parse(&paths)?);
     let head = store.read_commit(&container.head(store)?)?.state.root;
+    // What is written for the comparison has no name.
+    let _hold = if args.style.shows_contents() { Some(store.hold()?) } else { None };
     // To show what is in files, they have to be in the store; for a list of names their ids are enough.
     let contents = args.style.shows_contents();
     let mut batch = if contents { store.batch() } else { store.hashing_batch() };

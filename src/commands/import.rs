@@ -42,6 +42,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let name = args.name.as_deref().map(ImageName::parse).transpose()?;
     let store = globals.store()?;
     let source = open(&args.source)?;
+    let _hold = store.hold()?;
     let wishes = Wishes { message: args.message, changes: args.changes };
     let imported = import(&store, source, &wishes)?;
     if let Some(name) = name {
@@ -49,6 +50,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         store.update_ref(&name.to_ref(), imported.commit, Expect::Any, &message)?;
     }
     println!("sha256:{}", imported.commit);
+    globals.collect_if_due(&store);
     Ok(ExitCode::SUCCESS)
 }
 

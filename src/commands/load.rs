@@ -46,6 +46,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         }
         None => Blobs::read(&store, Box::new(std::io::stdin()))?,
     };
+    let _hold = store.hold()?;
     for image in load(&store, &blobs, &platform)? {
         for name in &image.names {
             store.update_ref(&name.to_ref(), image.commit, Expect::Any, "load")?;
@@ -55,6 +56,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
             say(&args, format_args!("Loaded image ID: sha256:{}", image.commit));
         }
     }
+    globals.collect_if_due(&store);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -27,6 +27,7 @@ pub struct Args {
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let target = ImageName::parse(&args.target)?;
     let store = globals.store()?;
+    let _hold = store.hold()?;
     let id = image::find_commit(&store, &args.source)?;
     image::tag(&store, id, &target, &args.source)?;
     Ok(ExitCode::SUCCESS)

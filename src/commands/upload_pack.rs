@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use plumbing::{Store, upload_pack};
+use plumbing::Store;
+use plumbing::upload_pack::{self, Protocol};
+use plumbing::view::{Scope, View};
 
 use crate::cli::Globals;
 use crate::report::Failure;
@@ -14,9 +16,12 @@ use crate::report::Failure;
 /// contents of files, which lie beside git's own objects. For that `rd` must be found on PATH; else say
 /// where it is with `git -c remote.rd.uploadpack='/opt/rd upload-pack' …`.
 ///
-/// Only version 2 of git's protocol is spoken, which is git's default since 2.26.
+/// A clone has a branch for each image (`debian@12`) that holds the image's files as they are, and checks out the image whose
+/// name moved last. What the store has itself, commits with metadata and configurations, is under refs/images and
+/// refs/containers. All versions of git's protocol are spoken.
 ///
-/// Example: `git fetch --upload-pack 'rd upload-pack' /var/lib/rd 'refs/images/*:refs/images/*'`.
+/// Examples: `git clone -u 'rd upload-pack' /var/lib/rd files`,
+/// `git fetch --upload-pack 'rd upload-pack' /var/lib/rd 'refs/images/*:refs/images/*'`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Accepted for git's sake
@@ -31,11 +36,13 @@ pub struct Args {
 
 pub fn run(args: Args, _: &Globals) -> Result<ExitCode, Failure> {
     let store = Store::open_git(args.dir)?;
-    let version_2 = std::env::var("GIT_PROTOCOL").is_ok_and(|value| value.split(':').any(|word| word == "version=2"));
-    if !version_2 {
-        return Err(Failure::new("this client doesn't ask for version 2 of git's protocol")
-            .hint("`git -c protocol.version=2 …`"));
-    }
-    upload_pack::serve(&store, std::io::stdin().lock(), std::io::stdout().lock())?;
+    serve(&View::new(&store, Scope::Store))
+}
+
+/// Serve a fetch over standard input and output, in the version of the protocol that git asks for.
+pub fn serve(view: &View<'_>) -> Result<ExitCode, Failure> {
+    let protocol = std::env::var("GIT_PROTOCOL").unwrap_or_default();
+    let protocol = Protocol::parse(&protocol);
+    upload_pack::serve(view, protocol, std::io::stdin().lock(), std::io::stdout().lock())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -201,6 +201,11 @@ impl Sandbox {
 pub struct Running(std::process::Child);
 
 impl Running {
+    /// End it at once, wherever it is.
+    pub fn kill(&mut self) {
+        self.0.kill().unwrap();
+    }
+
     /// Wait for its end; the exit status, -1 where a signal ended it.
     pub fn wait(&mut self) -> i32 {
         self.0.wait().unwrap().code().unwrap_or(-1)

@@ -4,12 +4,15 @@
 //! [`compare`] takes roots in the store and roots in memory alike; [`config`] compares configurations field by
 //! field, [`text`] the lines of two files.
 
+pub mod combined;
 pub mod config;
 mod links;
 mod listing;
 pub mod paths;
+pub mod renames;
 mod state;
 pub mod text;
+pub mod trees;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -178,11 +181,11 @@ impl What {
 }
 
 impl Entry {
-    fn folder(attrs: Attrs, mtime: Time) -> Self {
+    pub(crate) fn folder(attrs: Attrs, mtime: Time) -> Self {
         Self { what: What::Folder, attrs, mtime, links: None }
     }
 
-    fn leaf(leaf: Leaf) -> Self {
+    pub(crate) fn leaf(leaf: Leaf) -> Self {
         Self { what: What::Leaf(leaf.kind), attrs: leaf.attrs, mtime: leaf.mtime, links: None }
     }
 

@@ -184,7 +184,7 @@ mod tests {
         let lines = put(&mut batch, &vec![b'\n'; MOST_LINES + 1]);
         let long = put(&mut batch, &vec![b'a'; LIMIT as usize + 1]);
         let text = put(&mut batch, &vec![b'a'; LIMIT as usize]);
-        batch.finish_lazily().unwrap();
+        batch.finish().unwrap();
         assert_eq!(Contents::read(&store, &lines).unwrap(), Contents::Binary);
         assert_eq!(Contents::read(&store, &long).unwrap(), Contents::Binary);
         assert!(

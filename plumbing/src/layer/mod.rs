@@ -5,8 +5,10 @@
 //! [`Packer`] makes a tar of any root.
 
 mod apply;
+mod changes;
 pub mod compression;
 mod entry;
+mod flushing;
 mod header;
 mod index;
 mod pack;
@@ -20,14 +22,16 @@ mod writers;
 
 use std::collections::{HashSet, VecDeque};
 use std::io::Read;
-use std::thread::JoinHandle;
+use std::sync::Arc;
 
 use gix::bstr::{BString, ByteSlice};
 
 use apply::{Applier, Edit, Targets, implied};
+pub use changes::pack_changes;
 use entry::{End, Entries, Entry, Next, Payload, What, refused};
+use flushing::Flushing;
 pub use index::{Indexed, index};
-pub use pack::{Packer, pack_root};
+pub use pack::{Packer, pack_part, pack_root};
 pub use path::shown;
 use recipe::{Ids, Recipe, Sink};
 pub use replay::{Head, contents, head, replay};
@@ -37,7 +41,7 @@ use stream::{Blocks, Slice, Stream};
 use writers::{Part, SMALL, Writers};
 
 use crate::root::{Attrs, Kind, Leaf, Root, RootIds, Time};
-use crate::store::Batch;
+use crate::store::{Batch, Contents};
 use crate::{Error, Id, Result};
 
 /// Bytes of holes that the sparse files of one archive may have altogether: they cost no room, but must be
@@ -63,9 +67,6 @@ pub struct Unpacked {
     /// The newest modification time of an entry.
     pub newest: Option<Time>,
 }
-
-/// After so many bytes the disk is asked to write what there is, while there is other work to do.
-const FLUSH: u64 = 64 << 20;
 
 /// Unpacks layers one on another into a root.
 pub struct Unpacker<'b, 's> {
@@ -103,43 +104,23 @@ impl<'b, 's> Unpacker<'b, 's> {
     ///
     /// `Refused` names the entry that is wrong. After an error the root is no longer usable.
     pub fn unpack(&mut self, source: Box<dyn Read + Send>, form: Form) -> Result<Unpacked> {
-        let writers = Writers::start(&self.batch.contents()?);
+        let contents = self.batch.contents()?;
         let pass = Pass {
             stream: Stream::start(source),
             recipe: Recipe::default(),
             ids: Ids::default(),
-            writers,
+            writers: Writers::start(&contents),
             waiting: VecDeque::new(),
             applier: Applier::new(&mut self.root, form, &mut self.targets),
             batch: self.batch,
             holes_left: HOLES,
             newest: None,
+            flushing: &mut self.flushing,
+            contents: &contents,
         };
         let unpacked = pass.run(form)?;
-        if unpacked.ending.size > FLUSH {
-            let contents = self.batch.contents()?;
-            self.flushing.0.push(std::thread::spawn(move || contents.flush()));
-        }
+        self.flushing.ended(unpacked.ending.size, &contents)?;
         Ok(unpacked)
-    }
-}
-
-/// Threads that flush contents. Whoever drops it waits for them: they share the contents with the batch.
-#[derive(Default)]
-struct Flushing(Vec<JoinHandle<Result<()>>>);
-
-impl Flushing {
-    /// Wait for all. An error of a flush is reported once, so it must not be lost.
-    fn join(&mut self) -> Result<()> {
-        let results: Vec<_> = self.0.drain(..).map(JoinHandle::join).collect();
-        results.into_iter().flatten().collect()
-    }
-}
-
-impl Drop for Flushing {
-    fn drop(&mut self) {
-        // Only after another error, which is the one to be told.
-        let _ = self.join();
     }
 }
 
@@ -155,6 +136,8 @@ struct Pass<'a, 's> {
     batch: &'a mut Batch<'s>,
     holes_left: u64,
     newest: Option<Time>,
+    flushing: &'a mut Flushing,
+    contents: &'a Arc<Contents>,
 }
 
 enum Waiting {
@@ -172,6 +155,7 @@ impl Pass<'_, '_> {
             }
             self.writers.poll(&mut self.ids)?;
             self.apply_ready()?;
+            self.flushing.passed(self.stream.position(), self.contents)?;
         };
         while let Some(slice) = self.stream.take(usize::MAX)? {
             self.recipe.raw(&slice);

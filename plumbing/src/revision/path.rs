@@ -68,7 +68,7 @@ fn root_of(store: &Store, id: &Id) -> Result<RootIds> {
         input: id.to_string(),
         why: "it names no commit".into(),
     })?;
-    Ok(store.read_state(&tree)?.root)
+    store.read_root(&tree)
 }
 
 /// The path without empty components and `.`; `None` where it has a `..`, which without following links means nothing.

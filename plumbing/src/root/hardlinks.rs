@@ -68,6 +68,23 @@ impl Hardlinks {
         self.group_of.get(path).and_then(|group| self.groups.get(group))
     }
 
+    /// The table of the folder `folder` alone: the names in it, as paths in the folder.
+    pub fn below(&self, folder: &BStr) -> Self {
+        if folder.is_empty() {
+            return self.clone();
+        }
+        let inside = |path: &BString| -> Option<BString> {
+            Some(path.strip_prefix(folder.as_bytes())?.strip_prefix(b"/")?.into())
+        };
+        let mut table = Self::default();
+        for group in self.groups.values() {
+            let mut names = group.iter().filter_map(inside);
+            let Some(first) = names.next() else { continue };
+            names.for_each(|name| table.link(first.as_bstr(), name.as_bstr()));
+        }
+        table
+    }
+
     /// A number that names the group of `path` within this table; `None` where it has only this name.
     pub fn number(&self, path: &BStr) -> Option<u64> {
         self.group_of.get(path).copied()
@@ -143,6 +160,18 @@ mod tests {
         links.remove("a".into());
         assert!(links.is_empty());
         assert_eq!(links.group("b".into()), None);
+    }
+
+    #[test]
+    fn a_folder_has_the_names_that_are_in_it() {
+        let mut links = Hardlinks::default();
+        links.link("a/1".into(), "a/b/2".into());
+        links.link("a/1".into(), "c".into());
+        links.link("a/3".into(), "d".into());
+        links.link("a.b".into(), "e".into());
+        assert_eq!(links.below("a".into()).encode().as_bstr(), "1 b/2\n");
+        assert!(links.below("a/b".into()).is_empty());
+        assert_eq!(links.below("".into()), links);
     }
 
     #[test]

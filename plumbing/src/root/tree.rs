@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gix::bstr::{BStr, BString, ByteSlice};
 
-use super::{Attrs, Folder, Hardlinks, Kind, Leaf, RootIds, Time, read_folder, read_hardlinks, split_path};
+use super::{Attrs, Folder, Hardlinks, Kind, Leaf, Part, RootIds, Time, read_folder, read_hardlinks, split_path};
 use crate::{Id, Result, Store};
 
 /// A root that can be read and edited. Paths are relative to it, without `.`, `..` or empty components;
@@ -133,6 +133,12 @@ impl Root {
     pub fn open(store: &Store, ids: &RootIds) -> Result<Self> {
         let (top, _) = Dir::load(store, ids)?;
         Ok(Self { top, hardlinks: read_hardlinks(store, &ids.meta)? })
+    }
+
+    /// A root of its own of a folder of another one.
+    pub fn of_part(store: &Store, part: &Part) -> Result<Self> {
+        let (top, _) = Dir::load(store, &part.ids)?;
+        Ok(Self { top, hardlinks: part.hardlinks.clone() })
     }
 
     /// The top folder.

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use gix::objs::{Kind, WriteTo};
 
 use super::content::Contents;
-use super::pack::{self, Pack, StagedPack};
+use super::hold::Hold;
+use super::pack::{Pack, StagedPack};
 use super::staging::Staging;
-use super::{Store, consolidate};
+use super::unneeded::Unneeded;
+use super::{Store, consolidate, sync};
 use crate::{Error, Id, Result};
 
 /// Beyond this size a pack is written out and another begun, so that memory stays bounded.
@@ -20,7 +22,11 @@ pub struct Batch<'s> {
     store: &'s Store,
     contents: Option<Arc<Contents>>,
     hash_only: bool,
-    objects: gix::OdbHandle,
+    /// Keeps `rd gc` from removing what the batch found in the store.
+    hold: Option<Arc<Hold>>,
+    objects: Option<gix::OdbHandle>,
+    /// Objects that nothing needs and that `rd gc` may remove soon.
+    unneeded: Option<Unneeded>,
     pack: Pack,
     written: HashSet<Id>,
     /// Where contents and packs lie until the batch is finished.
@@ -31,10 +37,18 @@ pub struct Batch<'s> {
 
 impl<'s> Batch<'s> {
     pub(super) fn new(store: &'s Store, hash_only: bool) -> Self {
-        let mut objects = store.repo().objects.clone();
-        objects.refresh_never();
-        let (pack, written) = (Pack::new(), HashSet::new());
-        Self { store, contents: None, hash_only, objects, pack, written, staging: None, packs: Vec::new() }
+        Self {
+            store,
+            contents: None,
+            hash_only,
+            hold: None,
+            objects: None,
+            unneeded: None,
+            pack: Pack::new(),
+            written: HashSet::new(),
+            staging: None,
+            packs: Vec::new(),
+        }
     }
 
     /// The store that is written to.
@@ -47,9 +61,39 @@ impl<'s> Batch<'s> {
         if let Some(contents) = &self.contents {
             return Ok(contents.clone());
         }
+        self.hold()?;
         let contents = Arc::new(Contents::create(&self.store.content_dir(), self.staging()?, self.hash_only)?);
         self.contents = Some(contents.clone());
         Ok(contents)
+    }
+
+    fn hold(&mut self) -> Result<Arc<Hold>> {
+        if let Some(hold) = &self.hold {
+            return Ok(hold.clone());
+        }
+        Ok(self.hold.insert(self.store.hold()?).clone())
+    }
+
+    /// Whether the store has the object, other than as one that may be removed soon: such a one is written again, so
+    /// that it is as young as one that was missing.
+    fn has_for_long(&mut self, id: &Id) -> Result<bool> {
+        use gix::objs::Exists;
+        let objects = match &self.objects {
+            Some(objects) => objects,
+            None => {
+                let hold = self.hold()?;
+                let mut objects = self.store.current_objects(&hold)?;
+                objects.refresh_never();
+                self.objects.insert(objects)
+            }
+        };
+        if !objects.exists(id) {
+            return Ok(false);
+        }
+        if self.unneeded.is_none() {
+            self.unneeded = Some(Unneeded::open(&self.pack_dir())?);
+        }
+        Ok(!self.unneeded.as_ref().is_some_and(|unneeded| unneeded.contains(id)))
     }
 
     fn staging(&mut self) -> Result<Arc<Staging>> {
@@ -61,9 +105,9 @@ impl<'s> Batch<'s> {
 
     /// Add a git object, given its encoded bytes.
     pub fn write(&mut self, kind: Kind, data: &[u8]) -> Result<Id> {
-        use gix::objs::{Exists, Write};
+        use gix::objs::Write;
         let id = gix::objs::compute_hash(gix::hash::Kind::Sha256, kind, data).map_err(Error::git("hash an object"))?;
-        if self.written.contains(&id) || self.objects.exists(&id) {
+        if self.written.contains(&id) || self.has_for_long(&id)? {
             return Ok(id);
         }
         if self.store.is_ordinary() {
@@ -72,12 +116,26 @@ impl<'s> Batch<'s> {
         }
         self.pack.add(id, kind, data);
         self.written.insert(id);
+        self.limit_pack()?;
+        Ok(id)
+    }
+
+    fn limit_pack(&mut self) -> Result<()> {
         if self.pack.len() > PACK_LIMIT {
             let full = std::mem::replace(&mut self.pack, Pack::new());
             let staging = self.staging()?;
             self.packs.push(full.stage(staging.path())?);
         }
-        Ok(id)
+        Ok(())
+    }
+
+    /// Add a git object even where the database has it already: what it has may be damaged.
+    pub(crate) fn write_again(&mut self, kind: Kind, data: &[u8]) -> Result<()> {
+        let id = gix::objs::compute_hash(gix::hash::Kind::Sha256, kind, data).map_err(Error::git("hash an object"))?;
+        if self.written.insert(id) {
+            self.pack.add(id, kind, data);
+        }
+        self.limit_pack()
     }
 
     /// Add a tree, commit or tag.
@@ -107,25 +165,11 @@ impl<'s> Batch<'s> {
     }
 
     /// Make all of it durable and visible. After this a ref may point at it.
-    pub fn finish(self) -> Result<()> {
-        self.finish_with(true)
-    }
-
-    /// Make all of it visible, durable only when the filesystem gets to it: for what dies with its container.
-    pub fn finish_lazily(self) -> Result<()> {
-        self.finish_with(false)
-    }
-
-    fn finish_with(mut self, durable: bool) -> Result<()> {
-        let dir = self.pack_dir();
-        let published = match self.contents.take() {
-            None => None,
-            Some(contents) => {
-                let contents =
-                    Arc::into_inner(contents).expect("because writers drop their share before the batch ends");
-                Some(contents.publish()?)
-            }
-        };
+    pub fn finish(mut self) -> Result<()> {
+        let contents = self
+            .contents
+            .take()
+            .map(|contents| Arc::into_inner(contents).expect("because writers drop their share before the batch ends"));
         if !self.pack.is_empty() {
             let last = std::mem::replace(&mut self.pack, Pack::new());
             let staging = self.staging()?;
@@ -133,13 +177,24 @@ impl<'s> Batch<'s> {
         }
         let packs = std::mem::take(&mut self.packs);
         let wrote = !packs.is_empty();
-        packs.into_iter().try_for_each(|pack| pack.publish(&dir, durable).map(drop))?;
-        if durable {
-            published.map_or(Ok(()), |published| published.sync())?;
-            if wrote {
-                pack::sync_names(&dir)?;
-            }
-        }
+        let dir = self.pack_dir();
+
+        // Packs and contents are staged on one filesystem: to flush it covers both.
+        let mut files = contents.as_ref().map_or_else(|| Some(Vec::new()), Contents::staged_files);
+        files.iter_mut().for_each(|files| files.extend(packs.iter().flat_map(StagedPack::files)));
+        self.flush(files)?;
+        let mut folders = contents.map_or_else(|| Ok(Some(Vec::new())), Contents::publish)?;
+        packs.into_iter().try_for_each(|pack| pack.rename_into(&dir).map(drop))?;
+        folders.iter_mut().for_each(|folders| folders.extend(wrote.then(|| dir.clone())));
+        self.flush(folders)?;
         if wrote { consolidate::run(&dir, self.staging()?.path()) } else { Ok(()) }
+    }
+
+    /// Flush these, or where they are too many to name the filesystem.
+    fn flush(&self, paths: Option<Vec<PathBuf>>) -> Result<()> {
+        match paths {
+            Some(paths) => sync::sync_all(&paths),
+            None => sync::sync_filesystem(&self.store.content_dir()),
+        }
     }
 }

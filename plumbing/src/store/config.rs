@@ -11,6 +11,18 @@ pub const FORMAT: u32 = 1;
 /// Folders that a store has beside git's own.
 const FOLDERS: [&str; 4] = ["content", "mounts", "containers", "volumes"];
 
+/// What keeps git's own housekeeping from removing what it doesn't know of (`docs/format.md`, "Configuration").
+const PROTECTION: [(&str, &str); 4] = [
+    ("core.multiPackIndex", "false"),
+    ("extensions.preciousObjects", "true"),
+    ("gc.reflogExpire", "never"),
+    ("gc.reflogExpireUnreachable", "never"),
+];
+
+/// An empty file by which `git clone` of a path asks for objects instead of linking the object files, among which
+/// there are no contents.
+const SHALLOW: &str = "shallow";
+
 /// Open the repository without the user's or the system's configuration: a store says all that matters itself.
 pub(super) fn open_repository(dir: &Path) -> Result<gix::Repository> {
     gix::open::Options::isolated()
@@ -33,6 +45,35 @@ pub(super) fn check_format(dir: &Path, repo: &gix::Repository) -> Result<()> {
         }),
         None => Err(not_a_store(dir, "its configuration has no rd.format")),
     }
+}
+
+/// Give a store that an earlier version made what keeps git's housekeeping out of it; whether it lacked something.
+///
+/// A store that can't be written to stays as it is: it can be read, and git can't remove anything from it either.
+pub(super) fn protect(dir: &Path, repo: &gix::Repository) -> bool {
+    let config = repo.config_snapshot();
+    let lacks = |(key, value): &(&str, &str)| config.string(*key).is_none_or(|found| found != *value);
+    let incomplete = PROTECTION.iter().any(lacks);
+    let shallow = dir.join(SHALLOW);
+    let is_missing = !shallow.exists();
+    if is_missing {
+        let _ = std::fs::OpenOptions::new().append(true).create(true).open(&shallow);
+    }
+    incomplete && add_protection(&dir.join("config")).is_ok()
+}
+
+/// Add the lines, by git's own locking of the file.
+fn add_protection(path: &Path) -> Result<()> {
+    let doing = || Error::git(format!("write '{}'", path.display()));
+    let at_once = gix::lock::acquire::Fail::Immediately;
+    let mut lock = gix::lock::File::acquire_to_update_resource(path, at_once, None, 0).map_err(doing())?;
+    let source = gix::config::Source::Local;
+    let mut file = gix::config::File::from_path_no_includes(path.to_owned(), source).map_err(doing())?;
+    for (key, value) in PROTECTION {
+        file.set_raw_value(key, value).map_err(doing())?;
+    }
+    lock.with_mut(|out| file.write_to(out).and_then(|()| out.sync_all())).map_err(Error::io("write", path))?;
+    lock.commit().map(drop).map_err(|error| Error::io("write", path)(error.error))
 }
 
 fn not_a_store(dir: &Path, why: &str) -> Error {
@@ -68,7 +109,9 @@ fn fill(repository: &Path, target: &Path) -> Result<()> {
     }
     restrict(repository)?;
     write_config(&repository.join("config"), target)?;
-    for path in ["config", "HEAD", "objects", "refs", "."] {
+    let shallow = repository.join(SHALLOW);
+    std::fs::File::create(&shallow).map_err(Error::io("create", &shallow))?;
+    for path in ["config", SHALLOW, "HEAD", "objects", "refs", "."] {
         super::sync::sync_file(&repository.join(path))?;
     }
     Ok(())
@@ -84,10 +127,10 @@ fn restrict(path: &Path) -> Result<()> {
 fn write_config(path: &PathBuf, target: &Path) -> Result<()> {
     let quoted = target.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
     let text = format!(
-        "[core]\n\trepositoryformatversion = 1\n\tfilemode = true\n\tbare = true\n\tlogAllRefUpdates = always\n\
-         [extensions]\n\tobjectFormat = sha256\n\tpartialClone = rd\n\
+        "[core]\n\trepositoryformatversion = 1\n\tfilemode = true\n\tbare = true\n\tlogAllRefUpdates = always\n\tmultiPackIndex = false\n\
+         [extensions]\n\tobjectFormat = sha256\n\tpartialClone = rd\n\tpreciousObjects = true\n\
          [remote \"rd\"]\n\turl = \"{quoted}\"\n\tpromisor = true\n\tpartialclonefilter = blob:none\n\tuploadpack = rd upload-pack\n\
-         [gc]\n\tauto = 0\n\
+         [gc]\n\tauto = 0\n\treflogExpire = never\n\treflogExpireUnreachable = never\n\
          [rd]\n\tformat = {FORMAT}\n"
     );
     let mut file = std::fs::File::create(path).map_err(Error::io("create", path))?;

@@ -5,7 +5,11 @@
 //! large as all smaller ones together.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 
 use super::pack::{HEADER, MARK, Pack};
 use crate::{Error, Id, Result};
@@ -22,11 +26,7 @@ pub(super) fn run(dir: &Path, staging: &Path) -> Result<()> {
     if packs.len() < MANY {
         return Ok(());
     }
-    let path = dir.join("rd-consolidate.lock");
-    let file = std::fs::File::create(&path).map_err(Error::io("create", &path))?;
-    let Ok(_lock) = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock) else {
-        return Ok(());
-    };
+    let Some(_lock) = lock(dir, false)? else { return Ok(()) };
     let chosen = choose(list(dir)?);
     if chosen.len() < 2 {
         return Ok(());
@@ -36,12 +36,27 @@ pub(super) fn run(dir: &Path, staging: &Path) -> Result<()> {
     for path in &chosen {
         copy_entries(path, &mut seen, &mut joined)?;
     }
-    let made = joined.stage(staging)?.publish(dir, true)?;
+    let made = joined.stage(staging)?.publish(dir)?;
     super::pack::sync_names(dir)?;
     for path in chosen.iter().filter(|path| **path != made) {
         remove(path)?;
     }
     Ok(())
+}
+
+/// The lock of who rearranges the packs of `dir`; `None` where somebody has it who isn't to be waited for.
+pub(crate) fn lock(dir: &Path, wait: bool) -> Result<Option<Flock<File>>> {
+    let path = dir.join("rd-consolidate.lock");
+    let mut file = File::create(&path).map_err(Error::io("create", &path))?;
+    let how = if wait { FlockArg::LockExclusive } else { FlockArg::LockExclusiveNonblock };
+    loop {
+        match Flock::lock(file, how) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err((again, Errno::EINTR)) => file = again,
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+            Err((_, errno)) => return Err(Error::io("lock", path)(errno.into())),
+        }
+    }
 }
 
 /// Packs of whole objects, smallest first.
@@ -92,8 +107,8 @@ fn copy_entries(path: &Path, seen: &mut HashSet<Id>, into: &mut Pack) -> Result<
 }
 
 /// Remove a pack, its index first: without it the rest is invisible.
-fn remove(path: &Path) -> Result<()> {
-    for extension in ["idx", "pack", "promisor", "rev"] {
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    for extension in ["idx", "pack", "promisor", "rev", "bitmap", "mtimes"] {
         let path = path.with_extension(extension);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove", path)(error)),

@@ -8,13 +8,18 @@ mod config;
 mod consolidate;
 mod content;
 mod count;
+mod disk_usage;
+mod forget;
+mod hold;
 mod objects;
 mod pack;
+mod pack_file;
 mod places;
 pub mod refs;
-mod staging;
-mod sync;
-pub mod transaction;
+mod removed;
+pub(crate) mod staging;
+pub(crate) mod sync;
+mod unneeded;
 
 use std::path::{Path, PathBuf};
 
@@ -22,13 +27,26 @@ use gix::objs::Kind;
 
 pub use batch::Batch;
 pub use config::FORMAT;
+pub(crate) use consolidate::{lock as lock_packs, remove as remove_pack};
 pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
 pub use count::Counts;
+pub use disk_usage::DiskUsage;
+pub(crate) use hold::Alone;
+pub use hold::Hold;
 pub use objects::{Found, Objects};
-pub(crate) use pack::{encode_entry_header, pack_header};
+pub(crate) use pack::{
+    Entry as PackEntry, HEADER as PACK_HEADER, MARK, StagedPack, TRAILER as PACK_TRAILER, UNNEEDED_MARK,
+    encode_entry_header, encode_index, pack_header, sync_names,
+};
+pub(crate) use pack_file::PackFile;
 pub use places::Place;
+pub use removed::Removed;
+pub(crate) use staging::Staging;
 
 use crate::{Error, Id, Result};
+
+/// How often an object is looked for anew before it is missing.
+const TRIES: usize = 2;
 
 /// An open store.
 pub struct Store {
@@ -36,6 +54,9 @@ pub struct Store {
     repo: gix::Repository,
     /// A git repository that rd didn't make: without contents, written as git would.
     ordinary: bool,
+    held: hold::Held,
+    /// How many sweeps of `rd gc` had removed objects when it was opened.
+    sweeps: u64,
 }
 
 impl Store {
@@ -47,9 +68,11 @@ impl Store {
         if !dir.join("config").is_file() {
             return Err(Error::NotFound { what: "store", name: dir.display().to_string() });
         }
+        let sweeps = hold::sweeps(&dir);
         let repo = config::open_repository(&dir)?;
         config::check_format(&dir, &repo)?;
-        Ok(Self { dir, repo, ordinary: false })
+        let repo = if config::protect(&dir, &repo) { config::open_repository(&dir)? } else { repo };
+        Ok(Self { dir, repo, ordinary: false, held: hold::Held::default(), sweeps })
     }
 
     /// Open the SHA-256 git repository at `dir` (its git folder), be it a store or not: for the object commands, which
@@ -64,7 +87,7 @@ impl Store {
             return Self::open(dir);
         }
         match repo.object_hash() {
-            gix::hash::Kind::Sha256 => Ok(Self { dir, repo, ordinary: true }),
+            gix::hash::Kind::Sha256 => Ok(Self { dir, repo, ordinary: true, held: hold::Held::default(), sweeps: 0 }),
             other => Err(Error::Unsupported {
                 what: format!("object format {other} of '{}'", dir.display()),
                 why: "rd reads SHA-256 repositories only".into(),
@@ -113,6 +136,11 @@ impl Store {
     /// The folder of raw contents, `ab/cdef…` by id.
     pub fn content_dir(&self) -> PathBuf {
         self.dir.join("content")
+    }
+
+    /// The folder in which files without a name are staged.
+    pub(crate) fn staging_parent(&self) -> PathBuf {
+        if self.ordinary { self.dir.join("objects") } else { self.content_dir() }
     }
 
     /// The cache of mountable metadata images.
@@ -183,14 +211,18 @@ impl Store {
     /// The bytes of the object `id`, which must be of `kind`: of the git object database, and where that lacks a blob,
     /// of a raw content.
     pub fn read_object(&self, id: &Id, kind: Kind) -> Result<Vec<u8>> {
-        let found = self.repo.try_find_object(*id).map_err(Error::git(format!("read object {id}")))?;
-        let Some(object) = found else {
-            if kind == Kind::Blob
-                && let Ok(bytes) = std::fs::read(self.content_file(id))
-            {
-                return Ok(bytes);
+        let doing = || Error::git(format!("read object {id}"));
+        let object = match self.repo.try_find_object(*id).map_err(doing())? {
+            Some(object) => object.detach(),
+            None => {
+                if kind == Kind::Blob
+                    && let Ok(bytes) = std::fs::read(self.content_file(id))
+                {
+                    return Ok(bytes);
+                }
+                self.find_again(id)?
+                    .ok_or_else(|| Error::damaged(format!("store: {kind} {id}"), "the object is missing"))?
             }
-            return Err(Error::damaged(format!("store: {kind} {id}"), "the object is missing"));
         };
         if object.kind != kind {
             return Err(Error::damaged(
@@ -198,7 +230,29 @@ impl Store {
                 format!("expected a {kind}, found a {}", object.kind),
             ));
         }
-        Ok(object.detach().data)
+        Ok(object.data)
+    }
+
+    /// Look for an object with eyes of their own: while packs are joined, a folder that is being read may show neither the
+    /// new pack, which came where it was read already, nor the old one, which went before it was read.
+    fn find_again(&self, id: &Id) -> Result<Option<gix::ObjectDetached>> {
+        for _ in 0..TRIES {
+            let repo = config::open_repository(&self.dir)?;
+            let found = repo.try_find_object(*id).map_err(Error::git(format!("read object {id}")))?;
+            if let Some(object) = found {
+                return Ok(Some(object.detach()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The object database as it is now, for who holds off `rd gc`: what was remembered of the packs before the last
+    /// sweep may be wrong.
+    fn current_objects(&self, hold: &Hold) -> Result<gix::OdbHandle> {
+        if hold.sweeps() == self.sweeps {
+            return Ok(self.repo.objects.clone());
+        }
+        Ok(config::open_repository(&self.dir)?.objects.clone())
     }
 
     /// Start a batch of writes.

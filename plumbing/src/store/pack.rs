@@ -13,16 +13,22 @@ use super::sync;
 use crate::{Error, Id, Result};
 
 /// What the promisor mark of a pack of whole objects says; a pack that git wrote says something else.
-pub(super) const MARK: &[u8] = b"rd whole objects\n";
+pub(crate) const MARK: &[u8] = b"rd whole objects\n";
+
+/// What the promisor mark of a pack of objects says that nothing needs. Its length tells it from the other.
+pub(crate) const UNNEEDED_MARK: &[u8] = b"rd unneeded objects\n";
 
 /// Size of the pack's header: magic, version, number of objects.
-pub(super) const HEADER: usize = 12;
+pub(crate) const HEADER: usize = 12;
+
+/// Size in bytes of the checksum at the end of a pack.
+pub(crate) const TRAILER: usize = 32;
 
 /// One object in a pack.
-pub(super) struct Entry {
-    pub(super) id: Id,
-    pub(super) crc: u32,
-    pub(super) offset: u64,
+pub(crate) struct Entry {
+    pub(crate) id: Id,
+    pub(crate) crc: u32,
+    pub(crate) offset: u64,
 }
 
 /// A pack in the making, in memory.
@@ -89,21 +95,40 @@ impl Pack {
 const EXTENSIONS: [&str; 3] = ["pack", "promisor", "idx"];
 
 /// A complete pack that nobody sees yet.
-pub(super) struct StagedPack {
-    staged: PathBuf,
+pub(crate) struct StagedPack {
+    pub(super) staged: PathBuf,
 }
 
 impl StagedPack {
-    /// Give the pack its name in the folder `dir`; with `durable` its bytes are flushed first. Returns the pack's path.
-    pub(super) fn publish(self, dir: &Path, durable: bool) -> Result<PathBuf> {
+    /// How many bytes the pack has.
+    pub(crate) fn size(&self) -> u64 {
+        std::fs::metadata(self.staged.with_extension("pack")).map_or(0, |about| about.len())
+    }
+
+    /// Make the pack as old as another.
+    pub(crate) fn date(&self, time: std::time::SystemTime) -> Result<()> {
+        let path = self.staged.with_extension("pack");
+        let file = std::fs::File::open(&path).map_err(Error::io("open", &path))?;
+        file.set_modified(time).map_err(Error::io("set the time of", path))
+    }
+
+    /// Flush the pack's bytes and give it its name in the folder `dir`. Returns the pack's path.
+    pub(crate) fn publish(self, dir: &Path) -> Result<PathBuf> {
+        sync::sync_all(&self.files())?;
+        self.rename_into(dir)
+    }
+
+    /// The files whose bytes must be on disk before the pack is visible.
+    pub(super) fn files(&self) -> [PathBuf; 3] {
+        EXTENSIONS.map(|extension| self.staged.with_extension(extension))
+    }
+
+    /// Give the pack, whose bytes are on disk, its name in the folder `dir`. Returns the pack's path.
+    pub(super) fn rename_into(self, dir: &Path) -> Result<PathBuf> {
         let target = dir.join(self.staged.file_name().expect("because it was given a name"));
         for extension in EXTENSIONS {
-            let path = self.staged.with_extension(extension);
-            if durable {
-                sync::sync_file(&path)?;
-            }
             let to = target.with_extension(extension);
-            std::fs::rename(&path, &to).map_err(Error::io("create", to))?;
+            std::fs::rename(self.staged.with_extension(extension), &to).map_err(Error::io("create", to))?;
         }
         Ok(target.with_extension("pack"))
     }
@@ -134,7 +159,7 @@ pub(crate) fn encode_entry_header(kind: Kind, size: u64, out: &mut Vec<u8>) {
     out.push(byte);
 }
 
-fn deflate_into(deflate: &mut Compress, data: &[u8], out: &mut Vec<u8>) {
+pub(super) fn deflate_into(deflate: &mut Compress, data: &[u8], out: &mut Vec<u8>) {
     deflate.reset();
     loop {
         out.reserve(data.len() / 2 + 128);
@@ -149,7 +174,7 @@ fn deflate_into(deflate: &mut Compress, data: &[u8], out: &mut Vec<u8>) {
 }
 
 /// An index of version 2 over `entries`, which are sorted by this.
-fn encode_index(entries: &mut [Entry], pack: &Id) -> Vec<u8> {
+pub(crate) fn encode_index(entries: &mut [Entry], pack: &Id) -> Vec<u8> {
     entries.sort_unstable_by_key(|entry| entry.id);
     let mut out = Vec::with_capacity(8 + 1024 + entries.len() * 40 + 64);
     out.extend_from_slice(b"\xfftOc\0\0\0\x02");
@@ -182,7 +207,7 @@ fn sha256(bytes: &[u8]) -> Id {
     hasher.try_finalize().expect("because SHA-256 has no collision detection that could fail")
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();
     let mut file =
@@ -191,6 +216,6 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Flush the names of the packs in `dir`.
-pub(super) fn sync_names(dir: &Path) -> Result<()> {
+pub(crate) fn sync_names(dir: &Path) -> Result<()> {
     sync::sync_folder(dir)
 }

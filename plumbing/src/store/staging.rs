@@ -12,20 +12,26 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::{Error, Result};
 
+/// What the folders of a store's writers begin with.
 const PREFIX: &str = "tmp-";
 
 /// A locked folder; removed when dropped.
-pub(super) struct Staging {
+pub(crate) struct Staging {
     path: PathBuf,
     lock: Flock<File>,
 }
 
 impl Staging {
     /// Make a folder in `parent`, and clear away what was left there.
-    pub(super) fn create(parent: &Path) -> Result<Self> {
-        clear(parent)?;
+    pub(crate) fn create(parent: &Path) -> Result<Self> {
+        Self::create_named(parent, PREFIX)
+    }
+
+    /// As [`create`](Self::create), with names that begin with `prefix`. Renamed, it is no longer removed when dropped.
+    pub(crate) fn create_named(parent: &Path, prefix: &str) -> Result<Self> {
+        clear(parent, prefix)?;
         loop {
-            let fresh = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent);
+            let fresh = tempfile::Builder::new().prefix(prefix).tempdir_in(parent);
             let path = fresh.map_err(Error::io("create a folder in", parent))?.keep();
             // Between its making and its locking another command may have taken it for left over.
             if let Some(lock) = lock(&path)? {
@@ -35,7 +41,7 @@ impl Staging {
     }
 
     /// Where it is.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -65,11 +71,16 @@ fn lock(path: &Path) -> Result<Option<Flock<File>>> {
     Ok(same.then_some(locked))
 }
 
-/// Remove the folders in `parent` that nobody holds.
-fn clear(parent: &Path) -> Result<()> {
+/// Remove the folders in `parent` that nobody holds. Others may write into `parent` too: what isn't ours stays.
+fn clear(parent: &Path, prefix: &str) -> Result<()> {
+    let is_ours = |path: &Path| {
+        let user = rustix::process::geteuid().as_raw();
+        path.symlink_metadata().is_ok_and(|there| there.is_dir() && there.uid() == user)
+    };
     for entry in std::fs::read_dir(parent).map_err(Error::io("list", parent))? {
         let entry = entry.map_err(Error::io("list", parent))?;
-        if entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())
+        if entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes())
+            && is_ours(&entry.path())
             && let Some(lock) = lock(&entry.path())?
         {
             drop(Staging { path: entry.path(), lock });

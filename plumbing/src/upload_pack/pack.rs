@@ -6,57 +6,72 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use gix::objs::Kind;
 use gix_packetline::Channel;
-use gix_packetline::blocking_io::encode::band_to_write;
+use gix_packetline::blocking_io::encode::{band_to_write, flush_to_write};
 
 use super::select::Selection;
+use super::to_client;
 use crate::store::{encode_entry_header, pack_header};
-use crate::{Error, Id, Result, Store};
+use crate::view::View;
+use crate::{Error, Id, Result};
 
 /// Bytes of data that a packet line on a side band takes.
 const BAND: usize = 65_515;
 
-/// Send the objects as one pack on the side band for data.
-pub(super) fn send(store: &Store, selection: &Selection, out: &mut impl Write) -> Result<()> {
-    let outcome = write_pack(store, selection, out);
+/// How a pack travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// In packet lines with a band each, so that errors can be told; a flush ends it.
+    SideBand,
+    /// As it is.
+    Plain,
+}
+
+/// Send the objects as one pack.
+pub(super) fn send(view: &View<'_>, selection: &Selection, transport: Transport, out: &mut impl Write) -> Result<()> {
+    if transport == Transport::Plain {
+        return write_pack(view, &selection.ids, out);
+    }
+    let outcome = write_pack(view, &selection.ids, &mut Band { out: &mut *out });
     if let Err(error) = &outcome {
         // Half of the pack may be sent; only the side band for errors is left to say so.
         let _ = band_to_write(Channel::Error, format!("{error}\n").as_bytes(), &mut *out).and_then(|_| out.flush());
     }
-    outcome
+    outcome?;
+    flush_to_write(&mut *out).map(drop).map_err(to_client())
 }
 
-fn write_pack(store: &Store, selection: &Selection, out: &mut impl Write) -> Result<()> {
-    let count = u32::try_from(selection.ids.len()).map_err(|_| Error::Unsupported {
+/// Write a pack of these objects.
+pub(crate) fn write_pack(view: &View<'_>, ids: &[Id], out: &mut impl Write) -> Result<()> {
+    let count = u32::try_from(ids.len()).map_err(|_| Error::Unsupported {
         what: "pack".into(),
         why: "more than 4,294,967,295 objects at once".into(),
     })?;
-    let to_client = || Error::io("write", "the client");
-    let mut pack = Hashed {
-        out: BufWriter::with_capacity(BAND, Band { out }),
-        hasher: gix::hash::hasher(gix::hash::Kind::Sha256),
-    };
+    let mut pack =
+        Hashed { out: BufWriter::with_capacity(BAND, out), hasher: gix::hash::hasher(gix::hash::Kind::Sha256) };
     pack.write_all(&pack_header(count)).map_err(to_client())?;
-    for id in &selection.ids {
-        write_entry(store, id, &mut pack)?;
+    for id in ids {
+        write_entry(view, id, &mut pack)?;
     }
     let Hashed { mut out, hasher } = pack;
     let checksum = hasher.try_finalize().expect("because SHA-256 has no collision detection that could fail");
     out.write_all(checksum.as_slice()).and_then(|()| out.flush()).map_err(to_client())
 }
 
-/// One object: a raw content from its file, anything else from the object database.
-fn write_entry(store: &Store, id: &Id, pack: &mut impl Write) -> Result<()> {
+/// One object: a raw content from its file, anything else from the object database or made.
+fn write_entry(view: &View<'_>, id: &Id, pack: &mut impl Write) -> Result<()> {
+    let store = view.store();
     if let Some(file) = store.open_content(id)? {
         let path = store.content_file(id);
         let size = file.metadata().map_err(Error::io("stat", &path))?.len();
         return write_stream(id, Kind::Blob, size, file, pack);
     }
-    let object = store.repo().find_object(*id).map_err(Error::git(format!("read object {id}")))?;
-    write_stream(id, object.kind, object.data.len() as u64, object.data.as_slice(), pack)
+    let missing = || Error::damaged(format!("store: object {id}"), "the object is missing");
+    let (kind, _) = view.header(id)?.ok_or_else(missing)?;
+    let data = view.read(id, kind)?;
+    write_stream(id, kind, data.len() as u64, data.as_slice(), pack)
 }
 
 fn write_stream(id: &Id, kind: Kind, size: u64, bytes: impl Read, pack: &mut impl Write) -> Result<()> {
-    let to_client = || Error::io("write", "the client");
     let mut header = Vec::new();
     encode_entry_header(kind, size, &mut header);
     pack.write_all(&header).map_err(to_client())?;

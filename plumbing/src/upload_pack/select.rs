@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use gix::bstr::{BStr, ByteSlice};
 use gix::objs::{CommitRefIter, Kind, TagRefIter, TreeRefIter};
 
-use crate::{Error, Id, Result, Store};
+use super::depth::Boundary;
+use super::request::Fetch;
+use crate::view::View;
+use crate::{Error, Id, Result};
 
 /// What a partial clone leaves out (git-rev-list(1), `--filter`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,21 +59,23 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// All objects that `wants` lead to, without those that `haves` lead to, as far as the latter are cheap to find.
-    pub(super) fn new(store: &Store, wants: &[Id], haves: &[Id], filter: &Filter, tags: bool) -> Result<Self> {
+    /// All objects that are wanted lead to, without those that `haves` lead to, as far as the latter are cheap to find.
+    pub(super) fn new(view: &View<'_>, fetch: &Fetch, haves: &[Id], boundary: &Boundary) -> Result<Self> {
         let mut walk = Walk {
-            store,
-            filter: *filter,
+            view,
+            filter: fetch.filter,
+            cut: &boundary.before,
             seen: HashSet::new(),
             history: Vec::new(),
             trees: Vec::new(),
             blobs: Vec::new(),
         };
         walk.forget(haves)?;
-        for id in wants {
+        walk.cut = &boundary.after;
+        for id in fetch.wants.iter().chain(&boundary.more) {
             walk.want(*id)?;
         }
-        if tags {
+        if fetch.include_tags {
             walk.add_tags()?;
         }
         let ids = [walk.history, walk.trees, walk.blobs].concat();
@@ -78,9 +83,11 @@ impl Selection {
     }
 }
 
-struct Walk<'s> {
-    store: &'s Store,
+struct Walk<'v> {
+    view: &'v View<'v>,
     filter: Filter,
+    /// Commits whose parents are not looked at.
+    cut: &'v HashSet<Id>,
     seen: HashSet<Id>,
     history: Vec<Id>,
     trees: Vec<Id>,
@@ -93,12 +100,12 @@ impl Walk<'_> {
         let mut commits = haves.to_vec();
         let mut roots = Vec::new();
         for id in haves {
-            if let Some((Kind::Commit, _)) = self.store.find_header(id)? {
+            if let Some((Kind::Commit, _)) = self.view.header(id)? {
                 roots.push(self.tree_of(id)?);
             }
         }
         while let Some(id) = commits.pop() {
-            if let Some((Kind::Commit, _)) = self.store.find_header(&id)?
+            if let Some((Kind::Commit, _)) = self.view.header(&id)?
                 && self.seen.insert(id)
             {
                 commits.extend(self.parents(&id)?);
@@ -115,7 +122,7 @@ impl Walk<'_> {
     fn want(&mut self, id: Id) -> Result<()> {
         let mut next = Some(id);
         while let Some(id) = next.take() {
-            match self.store.find_header(&id)? {
+            match self.view.header(&id)? {
                 Some((Kind::Commit, _)) => self.commits(id)?,
                 Some((Kind::Tree, _)) => self.tree(id)?,
                 Some((Kind::Tag, _)) if self.seen.insert(id) => {
@@ -153,7 +160,7 @@ impl Walk<'_> {
                 continue;
             }
             self.trees.push(id);
-            let data = self.store.read_object(&id, Kind::Tree)?;
+            let data = self.view.read(&id, Kind::Tree)?;
             for entry in TreeRefIter::from_bytes(&data, gix::hash::Kind::Sha256) {
                 let entry = entry.map_err(|error| Error::damaged(format!("tree {id}"), error.to_string()))?;
                 if entry.mode.is_tree() {
@@ -170,7 +177,7 @@ impl Walk<'_> {
         let kept = match self.filter {
             Filter::None => true,
             Filter::Blobs { from: 0 } | Filter::Trees => false,
-            Filter::Blobs { from } => self.store.find_header(&id)?.is_some_and(|(_, size)| size < from),
+            Filter::Blobs { from } => self.view.header(&id)?.is_some_and(|(_, size)| size < from),
         };
         if kept && self.seen.insert(id) {
             self.blobs.push(id);
@@ -180,9 +187,9 @@ impl Walk<'_> {
 
     /// Tags of what is sent.
     fn add_tags(&mut self) -> Result<()> {
-        for (_, id) in self.store.list_refs("refs/tags/")? {
-            let is_tag = matches!(self.store.find_header(&id)?, Some((Kind::Tag, _)));
-            if is_tag && super::peeled(self.store, id).is_some_and(|target| self.seen.contains(&target)) {
+        for (_, id) in self.view.store().list_refs("refs/tags/")? {
+            let is_tag = matches!(self.view.header(&id)?, Some((Kind::Tag, _)));
+            if is_tag && self.view.peeled(id).is_some_and(|target| self.seen.contains(&target)) {
                 self.want(id)?;
             }
         }
@@ -190,18 +197,17 @@ impl Walk<'_> {
     }
 
     fn parents(&self, id: &Id) -> Result<Vec<Id>> {
-        let data = self.store.read_object(id, Kind::Commit)?;
-        Ok(CommitRefIter::from_bytes(&data, gix::hash::Kind::Sha256).parent_ids().collect())
+        if self.cut.contains(id) { Ok(Vec::new()) } else { super::depth::parents(self.view, id) }
     }
 
     fn tree_of(&self, id: &Id) -> Result<Id> {
-        let data = self.store.read_object(id, Kind::Commit)?;
+        let data = self.view.read(id, Kind::Commit)?;
         let tree = CommitRefIter::from_bytes(&data, gix::hash::Kind::Sha256).tree_id();
         tree.map_err(|error| Error::damaged(format!("commit {id}"), error.to_string()))
     }
 
     fn target(&self, id: &Id) -> Result<Id> {
-        let data = self.store.read_object(id, Kind::Tag)?;
+        let data = self.view.read(id, Kind::Tag)?;
         let target = TagRefIter::from_bytes(&data, gix::hash::Kind::Sha256).target_id();
         target.map_err(|error| Error::damaged(format!("tag {id}"), error.to_string()))
     }

@@ -91,7 +91,7 @@ fn apply_edit(root: &mut Root, store: &Store, edit: &Edit) {
 fn write(root: &mut Root, store: &Store) -> RootIds {
     let mut batch = store.batch();
     let ids = root.write(&mut batch).unwrap();
-    batch.finish_lazily().unwrap();
+    batch.finish().unwrap();
     ids
 }
 

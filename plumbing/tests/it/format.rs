@@ -10,6 +10,7 @@ use plumbing::root::{
     encode_folder, name,
 };
 use plumbing::store::{Batch, hash_content};
+use plumbing::view::{Scope, View};
 use plumbing::{Id, ImageName, Store};
 
 /// The text of the one block ```` ```vectors NAME ```` of the page.
@@ -99,7 +100,7 @@ fn names_are_encoded_as_on_the_page() {
 #[test]
 fn metadata_lines_are_those_of_the_page() {
     let text = block("meta");
-    let (own, total, entries) = decode_folder(text.as_bytes(), |name| Some(hash_content(name))).unwrap();
+    let (own, total, entries) = decode_folder(text.as_bytes(), |name| Some(hash_content(name)), &|_| true).unwrap();
     assert_eq!(entries.len() + 1, text.lines().count());
     let again = encode_folder(&own, total, entries.iter().map(|(name, e)| (name.as_bstr(), &e.kind, &e.attrs)));
     assert_eq!(again.as_bstr(), text);
@@ -185,6 +186,11 @@ fn the_small_root_has_the_objects_of_the_page() {
         assert_eq!(format!("tree    {tree}\ncommit  {commit}\n"), block("commit"));
         assert_eq!(blob_in(store, state.root.meta, HARDLINKS_BLOB), "bin/hello greet\n");
         assert!(blob_in(store, state.root.meta, META_BLOB).starts_with(b". type=dir mode=0755"));
+
+        let view = View::new(store, Scope::Store);
+        let projected = view.project(commit).unwrap();
+        assert_eq!(view.read(&projected, gix::objs::Kind::Commit).unwrap().as_bstr(), block("projected"));
+        assert_eq!(view.image_commit(&projected), Some(commit));
     });
 }
 

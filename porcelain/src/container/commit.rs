@@ -44,6 +44,7 @@ pub fn commit(store: &Store, container: &Container, request: &Request) -> Result
 }
 
 fn attempt(store: &Store, container: &Container, request: &Request) -> Result<Id> {
+    let _hold = store.hold()?;
     let (head, expect) = history::head_and_ref(store, container)?;
     let parent = store.read_commit(&head)?;
     let mut batch = store.batch();

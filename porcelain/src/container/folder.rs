@@ -117,10 +117,11 @@ impl Folder {
         replace(&self.path.join("config.json"), &bytes, !config.auto_remove)
     }
 
-    /// Reads the container's state.
+    /// Reads the container's state. What it says of a running container doesn't survive a power cut, the rest does.
     pub fn state(&self) -> Result<State> {
         match State::read(&self.running_file()) {
             Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => State::read(&self.state_file()),
+            Err(Error::Damaged { .. }) => State::read(&self.state_file()),
             state => state,
         }
     }
@@ -173,7 +174,7 @@ impl AsFd for Lock {
 /// too, is fine.
 ///
 /// The depth is a container's to choose, so nothing here recurses, and what lies too deep for a path is moved up first.
-pub(super) fn remove_folder(path: &Path) -> Result<()> {
+pub(crate) fn remove_folder(path: &Path) -> Result<()> {
     const LONG: usize = 2048;
     let mut moved = 0u64;
     let mut pending = vec![path.to_owned()];

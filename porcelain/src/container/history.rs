@@ -40,6 +40,7 @@ pub(super) fn head_and_ref(store: &Store, container: &Container) -> Result<(Id, 
 
 /// Make the container's first commit: the state that it starts from, with its configuration.
 pub(super) fn begin(store: &Store, config: &Config) -> Result<Id> {
+    let _hold = store.hold()?;
     let from = store.read_commit(&config.base()?)?;
     let mut batch = store.batch();
     let container = Some(write_config(&mut batch, config)?);

@@ -65,6 +65,28 @@ impl Containers {
         Ok(true)
     }
 
+    /// Removes folders without a name that nobody holds: their makers were killed before they could mark them as busy.
+    pub(crate) fn clear_leftovers(&self) -> Result<usize> {
+        /// Between the making of a folder and its locking nobody is killed so late.
+        const LATE: u64 = 3600;
+        let mut cleared = 0;
+        for id in self.folders()? {
+            let folder = self.folder(&id);
+            let is_named = || Ok::<_, crate::Error>(self.ids()?.values().any(|named| *named == id));
+            let age = fs::metadata(folder.path()).ok().and_then(|about| about.modified().ok()?.elapsed().ok());
+            if is_named()? || age.is_none_or(|age| age.as_secs() < LATE) {
+                continue;
+            }
+            if let Some(_lock) = folder.try_lock()?
+                && !is_named()?
+            {
+                remove_folder(folder.path())?;
+                cleared += 1;
+            }
+        }
+        Ok(cleared)
+    }
+
     fn mark_ended(&self, container: &Container) -> Result<()> {
         let folder = &container.folder;
         let (before, state) = (State::read(&folder.state_file())?, folder.state()?);
@@ -73,7 +95,7 @@ impl Containers {
             let error = "its monitor was killed, or the machine stopped";
             let ended =
                 if state.status.is_alive() { state.ended(KILLED, error) } else { state.not_started(KILLED, error) };
-            ended.write(&folder.state_file())?;
+            ended.write(&folder.state_file(), true)?;
         }
         remove_file(&folder.running_file())
     }

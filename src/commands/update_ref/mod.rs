@@ -5,8 +5,9 @@ mod script;
 
 use std::process::ExitCode;
 
-use plumbing::store::transaction::{New, Old, RefChange};
-use plumbing::{Id, Store};
+use plumbing::gix::objs::Kind;
+use plumbing::store::refs::{New, Old, RefChange};
+use plumbing::{Error, Id, Store};
 
 use crate::cli::Globals;
 use crate::git::{self, ident};
@@ -70,8 +71,8 @@ impl Options {
             new,
             old,
             deref: self.deref,
-            force_log: self.create_reflog,
-            message: self.reason.clone(),
+            begin_log: self.create_reflog,
+            message: self.reason.as_str().into(),
         }
     }
 }
@@ -117,18 +118,52 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
             id => old_id(id),
         },
     };
-    let prepared = store.prepare(vec![options.change(name, new, old)]);
-    let failed = match prepared {
-        Ok(transaction) => transaction.commit(&ident::committer(&store)).map_err(|error| cause(&error)),
-        Err(refusal) => Err(cause(&refusal)),
-    };
-    match failed {
+    let changes = vec![options.change(name, new, old)];
+    let changed = check(&store, &changes)
+        .and_then(|()| store.prepare_changes(changes.clone()).map_err(|error| in_gits_words(&store, &changes, &error)))
+        .and_then(|prepared| prepared.commit_as(&ident::committer(&store), true).map_err(|error| cause(&error)));
+    match changed {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(why) if args.delete => {
             eprintln!("error: {}", crate::output::printable(&why));
             Ok(ExitCode::FAILURE)
         }
         Err(why) => Err(Failure::fatal(format!("update_ref failed for ref '{name}': {why}"))),
+    }
+}
+
+/// Refuse to let refs point to what they must not.
+fn check(store: &Store, changes: &[RefChange]) -> Result<(), String> {
+    for RefChange { name, new, deref, .. } in changes {
+        let New::Id(id) = new else { continue };
+        // A symbolic ref may stand for a branch.
+        let followed = store.follow_ref(name.as_ref()).ok().flatten().filter(|_| *deref);
+        let name = followed.map_or_else(|| name.clone(), |(name, _)| name);
+        match store.find_header(id).map_err(|error| cause(&error))? {
+            None => {
+                let why = format!("trying to write ref '{name}' with nonexistent object {id}");
+                return Err(format!("cannot update ref '{name}': {why}"));
+            }
+            Some((kind, _)) if kind != Kind::Commit && (name.starts_with(b"refs/heads/") || name == "HEAD") => {
+                let why = format!("trying to write non-commit object {id} to branch '{name}'");
+                return Err(format!("cannot update ref '{name}': {why}"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Why the changes can't be made, in git's words.
+fn in_gits_words(store: &Store, changes: &[RefChange], error: &Error) -> String {
+    let Error::Raced { name } = error else { return cause(error) };
+    let change = changes.iter().find(|change| change.name == name.as_str());
+    let now = store.follow_ref(name.as_str().into()).ok().flatten().map(|(_, id)| id);
+    match (change.map(|change| &change.old), now) {
+        (Some(Old::Nothing), Some(_)) => format!("cannot lock ref '{name}': reference already exists"),
+        (Some(Old::Id(_)), None) => format!("cannot lock ref '{name}': unable to resolve reference '{name}'"),
+        (Some(Old::Id(old)), Some(now)) => format!("cannot lock ref '{name}': is at {now} but expected {old}"),
+        _ => format!("cannot lock ref '{name}': it is not as expected"),
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use plumbing::store::transaction::{New, Old, RefChange, Transaction};
+use plumbing::store::refs::{New, Old, PreparedRefs, RefChange};
 use plumbing::{Store, bstr::ByteSlice};
 
 use super::input::{self, Command};
-use super::{Options, cause, named, new_id, old_id};
+use super::{Options, cause, check, in_gits_words, named, new_id, old_id};
 use crate::git::lines::Lines;
 use crate::git::{self, ident};
 use crate::report::Failure;
@@ -28,7 +28,7 @@ struct Script<'s> {
     deref: bool,
     stage: Stage,
     changes: Vec<RefChange>,
-    prepared: Option<Transaction<'s>>,
+    prepared: Option<PreparedRefs<'s>>,
 }
 
 pub fn run(store: &Store, options: Options, nul: bool) -> Result<ExitCode, Failure> {
@@ -123,19 +123,21 @@ impl Script<'_> {
             "verify" => (New::Same, command.id(store, false)?.map_or(Old::Nothing, old_id)),
             "symref-update" => {
                 let target = command.target()?.ok_or_else(|| missing(command, "<new-target>"))?;
-                (New::Symbolic(target), self.old_of_symref(command, &name)?)
+                (New::Symbolic(target.into()), self.old_of_symref(command, &name)?)
             }
             "symref-create" => {
                 let target = command.target()?.ok_or_else(|| missing(command, "<new-target>"))?;
-                (New::Symbolic(target), Old::Nothing)
+                (New::Symbolic(target.into()), Old::Nothing)
             }
-            "symref-delete" => (New::Nothing, command.target()?.map_or(Old::Any, Old::Symbolic)),
-            _ => (New::Same, command.target()?.map_or(Old::Nothing, Old::Symbolic)),
+            "symref-delete" => {
+                (New::Nothing, command.target()?.map_or(Old::Any, |target| Old::Symbolic(target.into())))
+            }
+            _ => (New::Same, command.target()?.map_or(Old::Nothing, |target| Old::Symbolic(target.into()))),
         };
         command.end()?;
         let options = Options { deref: self.deref, ..self.options.clone() };
         let change = options.change(&name, new, old);
-        change.check_name().map_err(|refusal| Failure::fatal(refusal.to_string()))?;
+        change.check_name().map_err(|error| Failure::fatal(error.to_string()))?;
         self.changes.push(change);
         self.deref = self.options.deref;
         Ok(())
@@ -149,7 +151,7 @@ impl Script<'_> {
         match kind.as_bytes() {
             b"oid" => named(self.store, &value.to_str_lossy(), "invalid oid").map(old_id),
             b"ref" if plumbing::gix::validate::reference::name_partial(value.as_bstr()).is_ok() => {
-                Ok(Old::Symbolic(value.to_string()))
+                Ok(Old::Symbolic(value))
             }
             b"ref" => bad(format!("invalid ref: {value}")),
             _ => bad(format!("invalid arg '{kind}' for old value")),
@@ -158,13 +160,14 @@ impl Script<'_> {
 
     fn prepare(&mut self) -> Result<(), Failure> {
         let changes = std::mem::take(&mut self.changes);
-        let prepared = self.store.prepare(changes).map_err(|refusal| Failure::fatal(cause(&refusal)))?;
-        self.prepared = Some(prepared);
+        check(self.store, &changes).map_err(Failure::fatal)?;
+        let prepared = self.store.prepare_changes(changes.clone());
+        self.prepared = Some(prepared.map_err(|error| Failure::fatal(in_gits_words(self.store, &changes, &error)))?);
         Ok(())
     }
 
     fn commit(&mut self) -> Result<(), Failure> {
         let prepared = self.prepared.take().expect("because it was prepared just now");
-        prepared.commit(&ident::committer(self.store)).map_err(|error| Failure::fatal(cause(&error)))
+        prepared.commit_as(&ident::committer(self.store), true).map_err(|error| Failure::fatal(cause(&error)))
     }
 }

@@ -44,8 +44,21 @@ fn put_name(object: &mut Map<String, Value>, key: &str, name: &BStr) {
     }
 }
 
+/// An entry with its path.
+pub fn named(path: &BStr, entry: &Entry) -> Map<String, Value> {
+    let mut object = Map::new();
+    put_name(&mut object, "path", path);
+    put_entry(&mut object, entry);
+    object
+}
+
 fn entry(entry: &Entry) -> Value {
     let mut object = Map::new();
+    put_entry(&mut object, entry);
+    Value::Object(object)
+}
+
+fn put_entry(object: &mut Map<String, Value>, entry: &Entry) {
     object.insert("type".into(), entry.what.word().into());
     object.insert("mode".into(), format!("{:04o}", entry.attrs.mode).into());
     object.insert("uid".into(), entry.attrs.uid.into());
@@ -69,7 +82,6 @@ fn entry(entry: &Entry) -> Value {
     if let Some(links) = &entry.links {
         object.insert("links".into(), links.iter().map(|name| name.to_string()).collect());
     }
-    Value::Object(object)
 }
 
 /// A time in RFC 3339, in UTC; seconds since 1970 where the year has more than four digits.

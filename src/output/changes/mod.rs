@@ -4,7 +4,7 @@ mod docker;
 mod json;
 mod names;
 mod patch;
-mod stat;
+pub mod stat;
 mod words;
 
 use plumbing::diff::{self, Difference, Paths};
@@ -129,6 +129,9 @@ pub fn print_json(screen: &mut Screen, difference: &Difference) -> Result<(), Fa
 
 /// The changes as JSON objects.
 pub use json::objects as json_objects;
+
+/// An entry as a JSON object, with its path.
+pub use json::named as json_entry;
 
 /// How many digits of an id git shows: enough for the number of objects, at least 7.
 pub fn digits(store: &Store) -> Result<usize, Failure> {

@@ -5,6 +5,7 @@
 //! `RD_JUDGE_ONLY=ls-tree` those about one command.
 
 mod dice;
+mod refs;
 mod tables;
 mod words;
 
@@ -169,7 +170,7 @@ impl Record {
     fn verdict(&self, at_least: usize) {
         let differences = self.differences.lock().unwrap();
         let (asked, beyond) = (self.asked.load(Ordering::Relaxed), self.beyond_git.load(Ordering::Relaxed));
-        let shown: Vec<&str> = differences.iter().take(4000).map(String::as_str).collect();
+        let shown: Vec<&str> = differences.iter().take(60).map(String::as_str).collect();
         let (count, seed) = (differences.len(), self.seed);
         assert!(count == 0, "RD_JUDGE_SEED={seed}: {count} of {asked} questions differ:\n{}", shown.join("\n"));
         assert!(asked + beyond >= at_least, "only {asked} questions, {beyond} beyond this git");
@@ -180,7 +181,10 @@ impl Record {
 fn rounds(wanted: impl Fn(&Table) -> bool) -> Vec<(&'static Table, usize)> {
     let times = usize::try_from(number("RD_JUDGE_ROUNDS", 1)).unwrap();
     let only = std::env::var("RD_JUDGE_ONLY").ok();
-    let tables = tables::TABLES.iter().filter(|table| only.as_ref().is_none_or(|only| only == table.command));
+    let tables = tables::TABLES
+        .iter()
+        .chain(refs::TABLES)
+        .filter(|table| only.as_ref().is_none_or(|only| only == table.command));
     // The number of a round says which table of the command it belongs to, so that two of them don't ask the same.
     let tables = tables.enumerate().filter(|(_, table)| wanted(table));
     tables.flat_map(|(at, table)| (0..table.rounds * times).map(move |round| (table, at << 24 | round))).collect()
@@ -248,7 +252,9 @@ impl Trial {
         // Without a `HEAD` that leads into `refs/`, or to a commit, no program takes a folder for a repository.
         let head = of_git.get(Path::new("HEAD"));
         if !head.is_some_and(|head| head.starts_with(b"ref: refs/") || head.len() > 64) {
-            [&bench.git, &bench.rd].map(|dir| std::fs::write(dir.join("HEAD"), "ref: refs/heads/main\n").unwrap());
+            for dir in [&bench.git, &bench.rd] {
+                std::fs::write(dir.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+            }
         }
     }
 
