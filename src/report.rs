@@ -56,6 +56,12 @@ enum Voice {
     Silent,
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.what.fmt(f)
+    }
+}
+
 impl Failure {
     /// A failure that is not an error of a library.
     pub fn new(what: impl Into<String>) -> Self {
@@ -87,6 +93,11 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// End with `status` where the arguments are wrong.
+    pub fn or_usage_status(self, status: u8) -> Self {
+        if self.status == USAGE { self.status(status) } else { self }
     }
 
     /// End with another exit status than 2.

@@ -91,7 +91,15 @@ fn make_root_tar(dir: &Path, script: &str) {
     fs::write(root.join("etc/issue.net"), "Debian GNU/Linux 12\n").unwrap();
     let made = Command::new("sh").args(["-euc", script]).current_dir(&root).status();
     assert!(made.unwrap().success());
-    let status = Command::new("tar").arg("--xattrs").arg("--xattrs-include=*").arg("-cf").arg(dir.join("debian.tar")).arg("-C").arg(&root).arg(".").status();
+    let status = Command::new("tar")
+        .arg("--xattrs")
+        .arg("--xattrs-include=*")
+        .arg("-cf")
+        .arg(dir.join("debian.tar"))
+        .arg("-C")
+        .arg(&root)
+        .arg(".")
+        .status();
     assert!(status.unwrap().success());
     fs::remove_dir_all(root).unwrap();
 }

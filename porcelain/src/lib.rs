@@ -7,6 +7,7 @@
 pub mod container;
 pub mod download;
 mod error;
+pub mod fsck;
 pub mod housekeeping;
 pub mod image;
 pub mod info;

@@ -37,8 +37,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
 }
 
 fn explain(error: Error) -> Failure {
-    let is_busy =
-        matches!(&error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::ResourceBusy);
+    let is_busy = matches!(&error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::ResourceBusy);
     let is_other = matches!(&error, Error::Invalid { .. });
     let failure = Failure::from(error);
     match (is_busy, is_other) {

@@ -13,10 +13,7 @@ const BUFFER: usize = 128 * 1024;
 ///
 /// A file is written beside its place and renamed, so that nobody takes half of it for the whole; devices and pipes are
 /// written to.
-pub fn write(
-    output: Option<&Path>,
-    write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+pub fn write(output: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>) -> Result<(), Failure> {
     let Some(path) = output else {
         refuse_terminal()?;
         return buffered(std::io::stdout().lock(), write, Path::new("standard output"));

@@ -23,7 +23,8 @@ fn layer_tar_of_an_import_is_the_archive() {
 fn layer_tar_of_a_commit_is_what_differs_from_its_parent() {
     let sandbox = Sandbox::new();
     let files = [("etc/a", "1"), ("etc/b", "2"), ("srv/www/x", "3"), ("srv/www/y", "4"), ("usr/bin/perl", "p")];
-    let base = sandbox.commit(&Change { files: &files, links: &[("usr/bin/perl", "usr/bin/perl5")], ..Change::default() });
+    let base =
+        sandbox.commit(&Change { files: &files, links: &[("usr/bin/perl", "usr/bin/perl5")], ..Change::default() });
     sandbox.tag(base, "base");
     sandbox.ok(["checkout-tree", "base", "r"]);
     sh(
@@ -44,8 +45,19 @@ fn layer_tar_of_a_commit_is_what_differs_from_its_parent() {
     assert_eq!(
         listed.lines().collect::<Vec<_>>(),
         [
-            "./", "etc/", "etc/.wh.b", "etc/a", "etc/c", "etc/d", "srv/", "srv/.wh.www", "usr/", "usr/local", "usr/bin/",
-            "usr/bin/perl", "usr/bin/perl5"
+            "./",
+            "etc/",
+            "etc/.wh.b",
+            "etc/a",
+            "etc/c",
+            "etc/d",
+            "srv/",
+            "srv/.wh.www",
+            "usr/",
+            "usr/local",
+            "usr/bin/",
+            "usr/bin/perl",
+            "usr/bin/perl5"
         ]
     );
     let long = String::from_utf8(sh(sandbox.path(), "tar -tvf layer.tar")).unwrap();

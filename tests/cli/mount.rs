@@ -79,9 +79,8 @@ fn mounts_are_listed_and_unmounted() {
     let tree = sandbox.ok(["rev-parse", "web:1^{tree}"]);
     let (tree, here) = (tree.trim(), sandbox.path().canonicalize().unwrap());
     let here = here.to_str().unwrap();
-    let json = |target: &str, name: &str| {
-        format!(r#"{{"Revision":"{name}","Target":"{here}/{target}","Tree":"{tree}"}}"#)
-    };
+    let json =
+        |target: &str, name: &str| format!(r#"{{"Revision":"{name}","Target":"{here}/{target}","Tree":"{tree}"}}"#);
     let lines: Vec<String> = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     let wanted = [
         "a b:".into(),

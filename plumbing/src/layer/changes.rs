@@ -91,9 +91,7 @@ impl Plan {
     fn remove(&mut self, path: &BString, changes: &[Change]) {
         let (folder, name) = split_path(path.as_bstr());
         let above = changes.binary_search_by(|change| change.path.as_bstr().cmp(folder)).ok().map(|at| &changes[at]);
-        let folder_stays = above.is_none_or(|change| {
-            change.after.as_ref().is_some_and(|entry| entry.is_folder())
-        });
+        let folder_stays = above.is_none_or(|change| change.after.as_ref().is_some_and(|entry| entry.is_folder()));
         if folder_stays {
             self.add_folder(folder);
             self.gone.entry(folder.to_owned()).or_default().insert(name.to_owned());

@@ -27,8 +27,8 @@ use std::sync::Arc;
 use gix::bstr::{BString, ByteSlice};
 
 use apply::{Applier, Edit, Targets, implied};
-use entry::{End, Entries, Entry, Next, Payload, What, refused};
 pub use changes::pack_changes;
+use entry::{End, Entries, Entry, Next, Payload, What, refused};
 use flushing::Flushing;
 pub use index::{Indexed, index};
 pub use pack::{Packer, pack_part, pack_root};

@@ -19,13 +19,16 @@ pub(crate) const MARK: &[u8] = b"rd whole objects\n";
 pub(crate) const UNNEEDED_MARK: &[u8] = b"rd unneeded objects\n";
 
 /// Size of the pack's header: magic, version, number of objects.
-pub(super) const HEADER: usize = 12;
+pub(crate) const HEADER: usize = 12;
+
+/// Size in bytes of the checksum at the end of a pack.
+pub(crate) const TRAILER: usize = 32;
 
 /// One object in a pack.
-pub(super) struct Entry {
-    pub(super) id: Id,
-    pub(super) crc: u32,
-    pub(super) offset: u64,
+pub(crate) struct Entry {
+    pub(crate) id: Id,
+    pub(crate) crc: u32,
+    pub(crate) offset: u64,
 }
 
 /// A pack in the making, in memory.
@@ -111,12 +114,21 @@ impl StagedPack {
 
     /// Flush the pack's bytes and give it its name in the folder `dir`. Returns the pack's path.
     pub(crate) fn publish(self, dir: &Path) -> Result<PathBuf> {
+        sync::sync_all(&self.files())?;
+        self.rename_into(dir)
+    }
+
+    /// The files whose bytes must be on disk before the pack is visible.
+    pub(super) fn files(&self) -> [PathBuf; 3] {
+        EXTENSIONS.map(|extension| self.staged.with_extension(extension))
+    }
+
+    /// Give the pack, whose bytes are on disk, its name in the folder `dir`. Returns the pack's path.
+    pub(super) fn rename_into(self, dir: &Path) -> Result<PathBuf> {
         let target = dir.join(self.staged.file_name().expect("because it was given a name"));
         for extension in EXTENSIONS {
-            let path = self.staged.with_extension(extension);
-            sync::sync_file(&path)?;
             let to = target.with_extension(extension);
-            std::fs::rename(&path, &to).map_err(Error::io("create", to))?;
+            std::fs::rename(self.staged.with_extension(extension), &to).map_err(Error::io("create", to))?;
         }
         Ok(target.with_extension("pack"))
     }
@@ -162,7 +174,7 @@ pub(super) fn deflate_into(deflate: &mut Compress, data: &[u8], out: &mut Vec<u8
 }
 
 /// An index of version 2 over `entries`, which are sorted by this.
-pub(super) fn encode_index(entries: &mut [Entry], pack: &Id) -> Vec<u8> {
+pub(crate) fn encode_index(entries: &mut [Entry], pack: &Id) -> Vec<u8> {
     entries.sort_unstable_by_key(|entry| entry.id);
     let mut out = Vec::with_capacity(8 + 1024 + entries.len() * 40 + 64);
     out.extend_from_slice(b"\xfftOc\0\0\0\x02");

@@ -56,8 +56,7 @@ pub fn mount(store: &Store, request: &Request<'_>, target: &Path) -> Result<()> 
     }
     sweep(store)?;
     let image = request.part.name(store)?;
-    let mounted =
-        Mounted { tree: request.tree, image, revision: request.revision.clone(), target: target.clone() };
+    let mounted = Mounted { tree: request.tree, image, revision: request.revision.clone(), target: target.clone() };
     let draft = Draft::create(store, &mounted)?;
     let lower = lower_of(store, request.part)?;
     let cache = StrategyCache::new(store.mounts_dir().join("strategy"));

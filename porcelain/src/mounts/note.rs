@@ -100,7 +100,8 @@ impl Draft {
         fs::create_dir_all(&folder).on("create", &folder)?;
         loop {
             let mut builder = tempfile::Builder::new();
-            let file = builder.prefix("").rand_bytes(NAME_LENGTH).tempfile_in(&folder).on("create a file in", &folder)?;
+            let file =
+                builder.prefix("").rand_bytes(NAME_LENGTH).tempfile_in(&folder).on("create a file in", &folder)?;
             rustix::fs::flock(file.as_file(), FlockOperation::LockExclusive).on("lock", file.path())?;
             file.as_file().write_all(&encode(mounted, &boot()?)).on("write", file.path())?;
             // Before it was locked another command may have taken it for left over.

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, move_mount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create, fsconfig_set_fd,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount,
 };
 
 use super::{Root, open_path, upper};
@@ -55,9 +55,8 @@ pub(super) fn overlay_on_folder(folder: &Path, root: &Root, target: &Path) -> Re
 }
 
 /// What nobody shall wake up by looking at an image: it may come from anywhere.
-const LOOK_ONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY
-    .union(MountAttrFlags::MOUNT_ATTR_NOSUID)
-    .union(MountAttrFlags::MOUNT_ATTR_NODEV);
+const LOOK_ONLY: MountAttrFlags =
+    MountAttrFlags::MOUNT_ATTR_RDONLY.union(MountAttrFlags::MOUNT_ATTR_NOSUID).union(MountAttrFlags::MOUNT_ATTR_NODEV);
 
 /// Image and contents, read-only. Needs Linux 6.12 for EROFS images in plain files, 6.15 for layers that are mounted nowhere.
 pub(super) fn read_only_file(image: &Path, content: &Path, source: &str, target: &Path) -> Result<()> {
