@@ -17,7 +17,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     output::die_quietly_on_a_broken_pipe();
     completion::answer();
-    let cli = match cli::Cli::try_parse() {
+    let cli = match cli::Cli::try_parse_from(cli::arguments()) {
         Ok(cli) => cli,
         Err(error) => return cli::misused(&error),
     };

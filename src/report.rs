@@ -95,6 +95,11 @@ impl Failure {
         self
     }
 
+    /// End with `status` where the arguments are wrong.
+    pub fn or_usage_status(self, status: u8) -> Self {
+        if self.status == USAGE { self.status(status) } else { self }
+    }
+
     /// End with another exit status than 2.
     pub fn status(mut self, status: u8) -> Self {
         self.status = status;

@@ -8,6 +8,7 @@
 
 pub mod ancestry;
 pub mod archive;
+pub mod bundle;
 pub mod capture;
 pub mod checkout;
 pub mod cold;
@@ -28,6 +29,7 @@ pub mod layer;
 pub mod list;
 pub mod mount_image;
 pub mod name_rev;
+pub mod pathspec;
 pub mod receive_pack;
 pub mod revision;
 pub mod root;
@@ -35,6 +37,7 @@ pub mod stat_cache;
 pub mod store;
 pub mod upload_pack;
 pub mod view;
+pub mod walk;
 pub mod write_tree;
 
 pub use error::{Error, Result};

@@ -97,7 +97,7 @@ fn read_ref(store: &Store, name: &str) -> Result<Option<Id>, Failure> {
 }
 
 /// All refs with what they come to, by name; those that lead nowhere are left out.
-pub(super) fn all_refs(store: &Store) -> Result<Vec<(String, Id)>, Failure> {
+pub fn all_refs(store: &Store) -> Result<Vec<(String, Id)>, Failure> {
     let all = git::refs::list(store, "", false)?;
     Ok(all.into_iter().map(|listed| (listed.name.to_string(), listed.id)).collect())
 }

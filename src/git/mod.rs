@@ -1,11 +1,14 @@
 //! Git's manners, for the object commands: its words for failures, its names, abbreviations and lines.
 
 pub mod date;
+pub mod diff;
+pub mod grep;
 pub mod ident;
 pub mod lines;
 pub mod message;
 pub mod options;
 pub mod refs;
+pub mod revisions;
 pub mod tree;
 
 use std::io::{BufWriter, StdoutLock, Write};
@@ -17,17 +20,21 @@ use plumbing::{Error, Id, Store, revision};
 use crate::report::Failure;
 
 /// The object commands: what they print and end with is git's.
-pub const COMMANDS: [&str; 14] = [
+pub const COMMANDS: &[&str] = &[
+    "bundle",
     "cat-file",
     "commit-tree",
     "describe",
+    "diff-tree",
     "for-each-ref",
     "hash-object",
     "ls-tree",
+    "merge-base",
     "mktree",
     "name-rev",
     "pack-refs",
     "reflog",
+    "rev-list",
     "rev-parse",
     "show-ref",
     "symbolic-ref",
@@ -137,6 +144,12 @@ pub fn abbreviate(store: &Store, id: &Id, abbrev: Abbrev) -> Result<String, Fail
         }
     }
     Ok(hex)
+}
+
+/// The same for an id that there may be none of; then as many zeros.
+pub fn abbreviate_or_zeros(store: &Store, id: Option<&Id>, abbrev: Abbrev) -> Result<String, Failure> {
+    let null = Id::null(plumbing::gix::hash::Kind::Sha256);
+    abbreviate(store, id.unwrap_or(&null), abbrev)
 }
 
 /// Print `text` and a line end.

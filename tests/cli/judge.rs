@@ -236,7 +236,9 @@ impl Court {
         for section in ["rd", "remote.rd", "gc"] {
             self.git_text(&plain, &["config", "--remove-section", section]);
         }
-        self.git_text(&plain, &["config", "--unset", "extensions.partialClone"]);
+        for key in ["extensions.partialClone", "extensions.preciousObjects"] {
+            self.git_text(&plain, &["config", "--unset", key]);
+        }
         for file in std::fs::read_dir(plain.join("objects/pack")).unwrap() {
             let file = file.unwrap().path();
             if file.extension().is_some_and(|extension| extension == "promisor") {

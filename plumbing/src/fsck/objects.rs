@@ -71,8 +71,11 @@ impl Objects {
         let loose_dir = store.dir().join("objects");
         let mut objects =
             Self { packs: Vec::new(), places: HashMap::new(), loose_dir, damaged: HashMap::new(), blind: false };
-        objects.load_packs(rehash, !store.is_ordinary(), issues)?;
+        objects.load_packs(rehash, issues)?;
         objects.load_loose(rehash, issues)?;
+        if !store.is_ordinary() {
+            objects.check_marks(issues);
+        }
         let graph = objects.loose_dir.join("info/commit-graph");
         if graph.exists() {
             check_helper(&graph, issues)?;
@@ -106,7 +109,7 @@ impl Objects {
         if self.damaged.contains_key(id) { None } else { self.read_any(id) }
     }
 
-    fn load_packs(&mut self, rehash: bool, with_marks: bool, issues: &mut Issues) -> Result<()> {
+    fn load_packs(&mut self, rehash: bool, issues: &mut Issues) -> Result<()> {
         let dir = self.loose_dir.join("pack");
         let mut paths: Vec<PathBuf> = list(&dir)?;
         paths.sort();
@@ -123,10 +126,6 @@ impl Objects {
                         "pack '{name}' has no index and isn't used: a command that was killed left it, or its index is lost (`git index-pack` makes one)"
                     ));
                 }
-                Some("pack") if with_marks && !exists("promisor") => {
-                    let why = "without it git looks for contents that are no objects".into();
-                    issues.add("missing", format!("promisor mark of pack '{name}'"), why);
-                }
                 Some("rev" | "bitmap") => check_helper(path, issues)?,
                 None if name == "multi-pack-index" => check_helper(path, issues)?,
                 Some("promisor") if !exists("pack") && !exists("idx") => {
@@ -137,6 +136,25 @@ impl Objects {
             }
         }
         Ok(())
+    }
+
+    /// A pack without a promisor mark is one of git's own, as long as all is there that its objects refer to.
+    fn check_marks(&self, issues: &mut Issues) {
+        for pack in &self.packs {
+            let path = pack.bundle.pack.path();
+            let mut objects = (0..pack.bundle.index.num_objects()).filter_map(|index| pack.read(index).ok());
+            if !path.with_extension("promisor").exists() && objects.any(|(kind, bytes)| self.lacks(kind, &bytes)) {
+                let why = "without it git looks for contents that are no objects".into();
+                issues.add("missing", format!("promisor mark of pack '{}'", file_name(path)), why);
+            }
+        }
+    }
+
+    /// Whether a tree names something that is no object.
+    fn lacks(&self, kind: Kind, bytes: &[u8]) -> bool {
+        let entries = gix::objs::TreeRefIter::from_bytes(bytes, gix::hash::Kind::Sha256).filter_map(Result::ok);
+        let mut files = entries.filter(|entry| kind == Kind::Tree && !entry.mode.is_commit());
+        files.any(|entry| !self.contains(&entry.oid.to_owned()))
     }
 
     fn load_pack(&mut self, index: &Path, rehash: bool, issues: &mut Issues) -> Result<()> {

@@ -9,12 +9,13 @@ mod mark;
 mod packs;
 mod roots;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use mark::Marker;
+pub(crate) use mark::Marker;
 use packs::{Fate, Maker, Plan, Source};
-use roots::{Roots, Tip};
+pub(crate) use roots::Roots;
+use roots::Tip;
 
 use crate::store::refs::Packing;
 use crate::store::{Alone, Removed, StagedPack, Staging, lock_packs, sync_names};
@@ -97,6 +98,26 @@ fn pack_refs(store: &Store) -> Result<()> {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
         packed => packed.map(drop),
     }
+}
+
+/// What the contents that `commits` need take on the disk, and what all take, in bytes.
+pub fn content_sizes(store: &Store, commits: impl IntoIterator<Item = Id>) -> Result<(u64, u64)> {
+    let mut needed = Marker::new(store);
+    for id in commits {
+        needed.mark_rest(id, |_| false)?;
+    }
+    let list = |needed: &dyn Fn(&Id) -> bool| contents::list(&store.content_dir(), i64::MAX, needed, |_| true);
+    let sum = |list: Vec<contents::Candidate>| list.iter().map(|content| content.size).sum::<u64>();
+    let (all, rest) = (sum(list(&|_| false)?), sum(list(&|id| needed.contains(id))?));
+    Ok((all.saturating_sub(rest), all))
+}
+
+/// The contents below the tree `rootfs` with their sizes in bytes.
+pub fn content_sizes_of(store: &Store, rootfs: &Id) -> Result<HashMap<Id, u64>> {
+    let mut needed = Marker::new(store);
+    needed.mark_rest(*rootfs, |_| false)?;
+    let size = |id: Id| Some((id, store.content_file(&id).metadata().ok()?.len()));
+    Ok(needed.into_reached().into_iter().filter_map(size).collect())
 }
 
 /// Wait until nobody writes, and keep everybody from it while the value lives: for what isn't this crate's to remove.
@@ -265,6 +286,9 @@ impl<'a> Collection<'a> {
 
     fn replace_packs(&mut self, plan: &Plan, loose: &Loose) -> Result<()> {
         let store = self.store;
+        if plan.is_idle() && loose.remove.is_empty() && !self.has_to_forget()? {
+            return Ok(());
+        }
         let dir = store.dir().join("objects/pack");
         let staging = Staging::create(&store.content_dir())?;
         let mut staged: Vec<StagedPack> =
@@ -298,6 +322,12 @@ impl<'a> Collection<'a> {
         self.report.forgotten = forgotten;
         self.report.pack_bytes = i64::try_from(shrunk).unwrap_or(i64::MAX) - i64::try_from(grown).unwrap_or(i64::MAX);
         Ok(())
+    }
+
+    /// Whether removed names are to be forgotten.
+    fn has_to_forget(&self) -> Result<bool> {
+        let (cutoff, doomed) = (self.options.cutoff, &self.doomed);
+        Ok(self.store.removed()?.iter().any(|removed| removed.seconds < cutoff || doomed.contains(&removed.id)))
     }
 
     /// Mark what was named or written since the last time. Nobody may write meanwhile.

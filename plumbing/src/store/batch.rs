@@ -8,10 +8,10 @@ use gix::objs::{Kind, WriteTo};
 
 use super::content::Contents;
 use super::hold::Hold;
-use super::pack::{self, Pack, StagedPack};
+use super::pack::{Pack, StagedPack};
 use super::staging::Staging;
 use super::unneeded::Unneeded;
-use super::{Store, consolidate};
+use super::{Store, consolidate, sync};
 use crate::{Error, Id, Result};
 
 /// Beyond this size a pack is written out and another begun, so that memory stays bounded.
@@ -152,15 +152,10 @@ impl<'s> Batch<'s> {
 
     /// Make all of it durable and visible. After this a ref may point at it.
     pub fn finish(mut self) -> Result<()> {
-        let dir = self.pack_dir();
-        let published = match self.contents.take() {
-            None => None,
-            Some(contents) => {
-                let contents =
-                    Arc::into_inner(contents).expect("because writers drop their share before the batch ends");
-                Some(contents.publish()?)
-            }
-        };
+        let contents = self
+            .contents
+            .take()
+            .map(|contents| Arc::into_inner(contents).expect("because writers drop their share before the batch ends"));
         if !self.pack.is_empty() {
             let last = std::mem::replace(&mut self.pack, Pack::new());
             let staging = self.staging()?;
@@ -168,11 +163,24 @@ impl<'s> Batch<'s> {
         }
         let packs = std::mem::take(&mut self.packs);
         let wrote = !packs.is_empty();
-        packs.into_iter().try_for_each(|pack| pack.publish(&dir).map(drop))?;
-        published.map_or(Ok(()), |published| published.sync())?;
-        if wrote {
-            pack::sync_names(&dir)?;
-        }
+        let dir = self.pack_dir();
+
+        // Packs and contents are staged on one filesystem: to flush it covers both.
+        let mut files = contents.as_ref().map_or_else(|| Some(Vec::new()), Contents::staged_files);
+        files.iter_mut().for_each(|files| files.extend(packs.iter().flat_map(StagedPack::files)));
+        self.flush(files)?;
+        let mut folders = contents.map_or_else(|| Ok(Some(Vec::new())), Contents::publish)?;
+        packs.into_iter().try_for_each(|pack| pack.rename_into(&dir).map(drop))?;
+        folders.iter_mut().for_each(|folders| folders.extend(wrote.then(|| dir.clone())));
+        self.flush(folders)?;
         if wrote { consolidate::run(&dir, self.staging()?.path()) } else { Ok(()) }
+    }
+
+    /// Flush these, or where they are too many to name the filesystem.
+    fn flush(&self, paths: Option<Vec<PathBuf>>) -> Result<()> {
+        match paths {
+            Some(paths) => sync::sync_all(&paths),
+            None => sync::sync_filesystem(&self.store.content_dir()),
+        }
     }
 }

@@ -210,19 +210,24 @@ impl Contents {
         self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Flush the staged bytes, as [`publish`](Self::publish) does anyhow: worth calling while there is other work to do.
+    /// Flush the staged bytes, which happens at the end anyhow: worth calling while there is other work to do.
     pub fn flush(&self) -> Result<()> {
-        let staged: Vec<Place> = self.lock().values().filter_map(|place| *place).collect();
-        if staged.len() > FEW {
-            return sync::sync_filesystem(self.staging.path());
+        match self.staged_files() {
+            Some(files) => sync::sync_all(&files),
+            None => sync::sync_filesystem(self.staging.path()),
         }
-        staged.iter().try_for_each(|place| sync::sync_file(&self.staged(*place)))
     }
 
-    /// Flush the staged bytes and give them their names. The names are durable once the folders are
-    /// synced, which [`Published::sync`] does.
-    pub(super) fn publish(self) -> Result<Published> {
-        self.flush()?;
+    /// The files whose bytes must be on disk before they get their names; `None` for so many that it is better to flush
+    /// the filesystem.
+    pub(super) fn staged_files(&self) -> Option<Vec<PathBuf>> {
+        let staged: Vec<Place> = self.lock().values().filter_map(|place| *place).collect();
+        (staged.len() <= FEW).then(|| staged.into_iter().map(|place| self.staged(place)).collect())
+    }
+
+    /// Give the staged bytes, which are on disk, their names. These are durable once their folders are flushed, which
+    /// are returned; `None` for so many that it is better to flush the filesystem.
+    pub(super) fn publish(self) -> Result<Option<Vec<PathBuf>>> {
         let known = std::mem::take(&mut *self.lock());
         let whole = self.rename_folders()?;
         for (id, place) in &known {
@@ -232,7 +237,19 @@ impl Contents {
                 None => {}
             }
         }
-        Ok(Published { dir: self.dir.clone(), ids: known.into_keys().collect() })
+        // Also the names of those that were there: another command may have made them a moment ago.
+        Ok((known.len() <= FEW).then(|| self.folders_of(known.keys())))
+    }
+
+    fn folders_of<'i>(&self, ids: impl Iterator<Item = &'i Id>) -> Vec<PathBuf> {
+        let mut folders: Vec<PathBuf> =
+            ids.filter_map(|id| self.dir.join(content_path(id)).parent().map(Path::to_owned)).collect();
+        if !folders.is_empty() {
+            folders.push(self.dir.clone());
+        }
+        folders.sort();
+        folders.dedup();
+        folders
     }
 
     /// Rename the folders that the store doesn't have yet; which they were.
@@ -391,26 +408,5 @@ impl Drop for Writer<'_> {
             // What can't be removed now goes with the staging folder.
             let _ = std::fs::remove_file(self.contents.staged(self.place));
         }
-    }
-}
-
-/// Contents that have their names, which may not be durable yet.
-pub(super) struct Published {
-    dir: PathBuf,
-    ids: Vec<Id>,
-}
-
-impl Published {
-    /// Make the names durable: also those that another command made a moment ago.
-    pub(super) fn sync(&self) -> Result<()> {
-        if self.ids.len() > FEW {
-            return sync::sync_filesystem(&self.dir);
-        }
-        let mut folders: Vec<PathBuf> =
-            self.ids.iter().filter_map(|id| self.dir.join(content_path(id)).parent().map(Path::to_owned)).collect();
-        folders.sort();
-        folders.dedup();
-        folders.iter().try_for_each(|folder| sync::sync_folder(folder))?;
-        if folders.is_empty() { Ok(()) } else { sync::sync_folder(&self.dir) }
     }
 }

@@ -7,6 +7,8 @@ mod batch;
 mod config;
 mod consolidate;
 mod content;
+mod disk_usage;
+mod forget;
 mod hold;
 mod pack;
 mod pack_file;
@@ -24,6 +26,7 @@ pub use batch::Batch;
 pub use config::FORMAT;
 pub(crate) use consolidate::{lock as lock_packs, remove as remove_pack};
 pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
+pub use disk_usage::DiskUsage;
 pub(crate) use hold::Alone;
 pub use hold::Hold;
 pub(crate) use pack::{MARK, StagedPack, UNNEEDED_MARK, encode_entry_header, pack_header, sync_names};
@@ -32,6 +35,9 @@ pub use removed::Removed;
 pub(crate) use staging::Staging;
 
 use crate::{Error, Id, Result};
+
+/// How often an object is looked for anew before it is missing.
+const TRIES: usize = 2;
 
 /// An open store.
 pub struct Store {
@@ -125,7 +131,7 @@ impl Store {
 
     /// The folder in which files without a name are staged.
     pub(crate) fn staging_parent(&self) -> PathBuf {
-        self.content_dir()
+        if self.ordinary { self.dir.join("objects") } else { self.content_dir() }
     }
 
     /// The cache of mountable metadata images.
@@ -196,14 +202,18 @@ impl Store {
     /// The bytes of the object `id`, which must be of `kind`: of the git object database, and where that lacks a blob,
     /// of a raw content.
     pub fn read_object(&self, id: &Id, kind: Kind) -> Result<Vec<u8>> {
-        let found = self.repo.try_find_object(*id).map_err(Error::git(format!("read object {id}")))?;
-        let Some(object) = found else {
-            if kind == Kind::Blob
-                && let Ok(bytes) = std::fs::read(self.content_file(id))
-            {
-                return Ok(bytes);
+        let doing = || Error::git(format!("read object {id}"));
+        let object = match self.repo.try_find_object(*id).map_err(doing())? {
+            Some(object) => object.detach(),
+            None => {
+                if kind == Kind::Blob
+                    && let Ok(bytes) = std::fs::read(self.content_file(id))
+                {
+                    return Ok(bytes);
+                }
+                self.find_again(id)?
+                    .ok_or_else(|| Error::damaged(format!("store: {kind} {id}"), "the object is missing"))?
             }
-            return Err(Error::damaged(format!("store: {kind} {id}"), "the object is missing"));
         };
         if object.kind != kind {
             return Err(Error::damaged(
@@ -211,7 +221,20 @@ impl Store {
                 format!("expected a {kind}, found a {}", object.kind),
             ));
         }
-        Ok(object.detach().data)
+        Ok(object.data)
+    }
+
+    /// Look for an object with eyes of their own: while packs are joined, a folder that is being read may show neither the
+    /// new pack, which came where it was read already, nor the old one, which went before it was read.
+    fn find_again(&self, id: &Id) -> Result<Option<gix::ObjectDetached>> {
+        for _ in 0..TRIES {
+            let repo = config::open_repository(&self.dir)?;
+            let found = repo.try_find_object(*id).map_err(Error::git(format!("read object {id}")))?;
+            if let Some(object) = found {
+                return Ok(Some(object.detach()));
+            }
+        }
+        Ok(None)
     }
 
     /// The object database as it is now, for who holds off `rd gc`: what was remembered of the packs before the last

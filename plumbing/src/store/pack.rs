@@ -111,12 +111,21 @@ impl StagedPack {
 
     /// Flush the pack's bytes and give it its name in the folder `dir`. Returns the pack's path.
     pub(crate) fn publish(self, dir: &Path) -> Result<PathBuf> {
+        sync::sync_all(&self.files())?;
+        self.rename_into(dir)
+    }
+
+    /// The files whose bytes must be on disk before the pack is visible.
+    pub(super) fn files(&self) -> [PathBuf; 3] {
+        EXTENSIONS.map(|extension| self.staged.with_extension(extension))
+    }
+
+    /// Give the pack, whose bytes are on disk, its name in the folder `dir`. Returns the pack's path.
+    pub(super) fn rename_into(self, dir: &Path) -> Result<PathBuf> {
         let target = dir.join(self.staged.file_name().expect("because it was given a name"));
         for extension in EXTENSIONS {
-            let path = self.staged.with_extension(extension);
-            sync::sync_file(&path)?;
             let to = target.with_extension(extension);
-            std::fs::rename(&path, &to).map_err(Error::io("create", to))?;
+            std::fs::rename(self.staged.with_extension(extension), &to).map_err(Error::io("create", to))?;
         }
         Ok(target.with_extension("pack"))
     }

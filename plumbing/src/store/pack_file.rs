@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::{Compress, Compression, Crc};
 use gix::objs::Kind;
 
-use super::pack::{
-    Entry, StagedPack, deflate_into, encode_entry_header, encode_index, pack_header, write_file,
-};
+use super::pack::{Entry, StagedPack, deflate_into, encode_entry_header, encode_index, pack_header, write_file};
 use crate::{Error, Id, Result};
 
 /// A pack in the making, as a file that nobody looks for.

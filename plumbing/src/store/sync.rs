@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::thread;
 
 use crate::{Error, Result};
 
@@ -20,4 +21,21 @@ pub(crate) fn sync_file(path: &Path) -> Result<()> {
 /// Flush the entries of a folder.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     sync_file(path)
+}
+
+/// How many flushes run at once.
+const AT_ONCE: usize = 8;
+
+/// Flush files and folders, all at the same time: those that wait for a filesystem's journal together wait for it once.
+pub(crate) fn sync_all<P: AsRef<Path> + Sync>(paths: &[P]) -> Result<()> {
+    let flush = |some: &[P]| some.iter().try_for_each(|path| sync_file(path.as_ref()));
+    let (first, rest) = paths.split_at(paths.len().div_ceil(AT_ONCE));
+    thread::scope(|scope| {
+        let others: Vec<_> = rest.chunks(first.len().max(1)).map(|some| scope.spawn(move || flush(some))).collect();
+        let first = flush(first);
+        others
+            .into_iter()
+            .map(thread::ScopedJoinHandle::join)
+            .fold(first, |all, one| all.and(one.unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+    })
 }

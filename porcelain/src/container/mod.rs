@@ -199,6 +199,13 @@ impl Containers {
         Ok(configs)
     }
 
+    /// The configurations of the containers with which something is going on, as of those that run.
+    pub(crate) fn busy_configs(&self) -> Result<Vec<Config>> {
+        let mut configs = self.configs()?;
+        configs.retain(|config| self.marker(&config.id).exists());
+        Ok(configs)
+    }
+
     /// The ids of all folders, with names or without.
     fn folders(&self) -> Result<Vec<Id>> {
         let entries = fs::read_dir(&self.path).on("read", &self.path)?;

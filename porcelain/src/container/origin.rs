@@ -62,7 +62,8 @@ fn from_json(config: &Value) -> ImageConfig {
 }
 
 /// What to mount as the root of `commit`: a metadata image, made if the store has none yet; or, on a kernel that can't
-/// mount such, a folder.
+/// mount such, a folder. All contents of the root are there then; the caller keeps them there by holding off collections
+/// ([`Store::hold`]) until a container with this root runs.
 pub fn lower(store: &Store, commit: &CommitId) -> Result<Lower> {
     let root = store.read_commit(commit)?.state.root;
     let key = root.name().to_string();
@@ -72,14 +73,29 @@ pub fn lower(store: &Store, commit: &CommitId) -> Result<Lower> {
         return folder(store, &root, &key);
     }
     if image.exists() {
+        note_use(&image);
         return Ok(Lower::Erofs { image, content });
     }
+    // Contents may be packed away only where there is no mountable image of them.
+    plumbing::cold::thaw(store, &root.rootfs)?;
     match plumbing::mount_image::encode(store, &root) {
         Ok(bytes) => write_image(&image, &bytes)?,
         Err(plumbing::Error::Unsupported { .. }) => return folder(store, &root, &key),
         Err(error) => return Err(error.into()),
     }
     Ok(Lower::Erofs { image, content })
+}
+
+/// How many seconds old the time of a mountable image may be that is in use.
+const USED: u64 = 3600;
+
+/// The image's modification time tells when the root was last used. That it can't be set keeps nobody from running.
+fn note_use(image: &Path) {
+    let age = fs::metadata(image).ok().and_then(|about| about.modified().ok()?.elapsed().ok());
+    if age.is_some_and(|age| age.as_secs() > USED) {
+        let file = fs::File::open(image);
+        drop(file.and_then(|file| file.set_modified(std::time::SystemTime::now())));
+    }
 }
 
 /// The image appears under its name only when it is complete and on the disk: nobody checks it later.

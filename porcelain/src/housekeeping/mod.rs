@@ -1,6 +1,10 @@
 //! Keeping a store small: `rd gc`, and docker's prune commands on top of it.
 
+pub mod auto;
 mod caches;
+pub mod cold;
+pub mod prune;
+pub mod usage;
 
 use plumbing::gc;
 use plumbing::{Id, Store};
@@ -59,6 +63,6 @@ fn note(failure: &std::cell::RefCell<Option<Error>>, error: Error) -> plumbing::
 }
 
 /// The commits that containers were made of: their roots lie below what the containers changed.
-fn bases(containers: &Containers) -> Result<Vec<Id>> {
+pub(crate) fn bases(containers: &Containers) -> Result<Vec<Id>> {
     containers.configs()?.iter().map(|config| config.base()).collect()
 }

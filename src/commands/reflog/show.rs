@@ -190,7 +190,14 @@ impl Shower<'_> {
                 return Err(Failure::fatal("rd shows reflogs by line or by a format with placeholders; `rd log` shows commits"));
             }
         };
-        let style = Style { format, date: Default::default(), short_ids: true, decorate: false, names: Default::default() };
+        let style = Style {
+            format,
+            date: Default::default(),
+            short_ids: true,
+            abbrev: Some(self.abbrev()?),
+            decorate: false,
+            names: Default::default(),
+        };
         commits::print(screen, self.store, &self.store.read_header(&line.new)?, &style)
     }
 

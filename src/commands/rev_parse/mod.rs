@@ -280,7 +280,7 @@ fn merge_bases(store: &Store, one: Id, two: Id) -> Result<Vec<Id>, Failure> {
 }
 
 /// An argument that is no revision must be a path that exists.
-fn verify_path(arg: &str) -> Result<(), Failure> {
+pub fn verify_path(arg: &str) -> Result<(), Failure> {
     if arg.starts_with('-') {
         return Err(Failure::fatal(format!("option '{arg}' must come before non-option arguments")));
     }

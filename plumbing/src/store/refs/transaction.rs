@@ -251,13 +251,14 @@ impl PreparedRefs<'_> {
     /// As [`commit`](Self::commit), with another name in the reflogs; unless `durable`, only as durable as the filesystem makes
     /// it.
     pub fn commit_as(mut self, who: &Signature, durable: bool) -> Result<()> {
-        for step in &self.steps {
-            self.stage(step, durable)?;
+        for (index, step) in self.steps.iter().enumerate() {
+            self.stage(step)?;
+            self.log(index, who)?;
         }
-        for index in 0..self.steps.len() {
-            self.log(index, who, durable)?;
-            self.set(&self.steps[index])?;
+        if durable {
+            self.sync_values()?;
         }
+        self.steps.iter().try_for_each(|step| self.set(step))?;
         self.remove(who, durable)?;
         if durable {
             self.sync_folders()?;
@@ -267,18 +268,28 @@ impl PreparedRefs<'_> {
     }
 
     /// Write a new value beside the lock.
-    fn stage(&self, step: &Step, durable: bool) -> Result<()> {
+    fn stage(&self, step: &Step) -> Result<()> {
         let What::Set(value) = &step.what else { return Ok(()) };
         if !step.moves() {
             return Ok(());
         }
         let path = staged(&self.store.ref_file(step.name.as_bstr()));
-        std::fs::write(&path, value.encode()).map_err(Error::io("write", &path))?;
-        if durable { sync::sync_file(&path) } else { Ok(()) }
+        std::fs::write(&path, value.encode()).map_err(Error::io("write", &path))
+    }
+
+    /// Make new values and the lines in logs durable, before the refs get the values.
+    fn sync_values(&self) -> Result<()> {
+        let mut files = Vec::new();
+        for step in self.steps.iter().filter(|step| step.what != What::Delete) {
+            let name = step.name.as_bstr();
+            files.extend(Some(staged(&self.store.ref_file(name))).filter(|_| step.moves()));
+            files.extend(Some(self.store.log_file(name)).filter(|log| log.is_file()));
+        }
+        sync::sync_all(&files)
     }
 
     /// Tell the ref's log of its move; nothing where it doesn't move.
-    fn log(&self, index: usize, who: &Signature, durable: bool) -> Result<()> {
+    fn log(&self, index: usize, who: &Signature) -> Result<()> {
         let step = &self.steps[index];
         let of = |name: &BString| self.steps.iter().find(|other| other.name == *name);
         let null = Id::null(gix::hash::Kind::Sha256);
@@ -294,7 +305,7 @@ impl PreparedRefs<'_> {
             What::Follow(target) => self.destination(of(target)),
         };
         let line = LogLine::new(step.old.unwrap_or(null), new.unwrap_or(null), who, step.message.as_bstr());
-        self.store.append_log(step.name.as_bstr(), &line, step.begin_log, durable)
+        self.store.append_log(step.name.as_bstr(), &line, step.begin_log, false)
     }
 
     /// Where the ref goes in the end that a symbolic one stands for.
@@ -369,7 +380,7 @@ impl PreparedRefs<'_> {
                 folders.extend(above.take(depth).map(Path::to_path_buf));
             }
         }
-        folders.iter().try_for_each(|folder| sync::sync_folder(folder))
+        sync::sync_all(&folders.into_iter().collect::<Vec<_>>())
     }
 
     /// Give up the locks, and remove folders that are empty now.
