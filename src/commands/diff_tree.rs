@@ -198,8 +198,11 @@ impl<'s> DiffTree<'s> {
 
     /// Compare a commit with its parents, or with others in their place.
     fn commit(&mut self, id: &Id, parents: Option<Vec<Id>>) -> Result<(), Failure> {
-        let found = git::peel(self.store, *id, Kind::Commit)?;
-        let id = found.ok_or_else(|| Failure::fatal(format!("object {id} is no commit")).status(128))?;
+        let Some(id) = git::peel(self.store, *id, Kind::Commit)? else {
+            let kind = self.store.find_header(id)?.map_or("nothing".to_owned(), |(kind, _)| kind.to_string());
+            eprintln!("error: object {id} is a {kind}, not a commit");
+            return Ok(());
+        };
         let header = self.store.read_header(&id)?;
         let parents = parents.unwrap_or(header.parents);
         let above = |parent| Some(Above { commit: id, parent });
