@@ -1,5 +1,6 @@
 //! The command line: global flags and the list of commands.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -60,6 +61,14 @@ impl Globals {
         Ok(store)
     }
 
+    /// After a command that wrote: start a collection if the last one is long ago. It goes on when this process has ended.
+    pub fn collect_if_due(&self, store: &Store) {
+        let mut collector: Vec<OsString> = vec!["/proc/self/exe".into(), "--root".into()];
+        collector.extend([store.dir().canonicalize().unwrap_or_else(|_| store.dir().to_owned()).into_os_string()]);
+        collector.extend(["gc", "--auto", "--quiet"].map(OsString::from));
+        porcelain::housekeeping::auto::start_if_due(store, &collector);
+    }
+
     /// Finish or undo what a killed command or container left behind. That it can't be done is no reason not to do
     /// what was asked for.
     fn clear_up(&self, store: &Store) {
@@ -97,6 +106,25 @@ pub fn default_store_dir() -> PathBuf {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
     let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(home);
     data.unwrap_or_else(|| PathBuf::from("/var/lib")).join("rd")
+}
+
+/// The command line as it is parsed: what follows `diff-tree` is git's alone, which has a `--root` of its own.
+pub fn arguments() -> Vec<OsString> {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    let mut at = 1;
+    while let Some(arg) = args.get(at).and_then(|arg| arg.to_str()) {
+        match arg {
+            "--root" | "--git-dir" | "--color" => at += 2,
+            _ if arg.starts_with('-') => at += 1,
+            _ => break,
+        }
+    }
+    let is_git = args.get(at).is_some_and(|arg| arg == "diff-tree");
+    let asks_for_help = args.get(at + 1).is_some_and(|arg| arg == "--help" || arg == "-h");
+    if is_git && !asks_for_help {
+        args.insert(at + 1, "--".into());
+    }
+    args
 }
 
 /// Say what is wrong with the command line, or print the help; the exit status, which for the object commands is git's.
@@ -142,6 +170,8 @@ commands! {
     Import => import,
     Load => load,
     Export => export,
+    Mount => mount,
+    Umount => umount,
     Init => init,
     Commit => commit,
     Diff => diff,
@@ -152,23 +182,40 @@ commands! {
     Rmi => rmi,
     Inspect => inspect,
     History => history,
+    Image => image,
+    Container => container,
+    System => system,
+    Prune => prune,
     Gc => gc,
+    Repack => repack,
     Info => info,
     Version => version,
     Completion => completion,
     #[command(hide = true)]
     Monitor => monitor,
+    Bundle => bundle,
     CatFile => cat_file,
     CheckoutTree => checkout_tree,
     CommitTree => commit_tree,
+    DiffTree => diff_tree,
+    Describe => describe,
     DiffRoot => diff_root,
+    ForEachRef => for_each_ref,
     Fsck => fsck,
     HashObject => hash_object,
+    LayerTar => layer_tar,
     LsRoot => ls_root,
     LsTree => ls_tree,
+    MergeBase => merge_base,
+    Mkfs => mkfs,
     Mktree => mktree,
+    RevList => rev_list,
+    NameRev => name_rev,
+    PackRefs => pack_refs,
+    Reflog => reflog,
     RevParse => rev_parse,
     ShowRef => show_ref,
+    SymbolicRef => symbolic_ref,
     UpdateRef => update_ref,
     WriteTree => write_tree,
     UploadPack => upload_pack,

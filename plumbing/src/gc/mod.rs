@@ -9,13 +9,15 @@ mod mark;
 mod packs;
 mod roots;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use mark::Marker;
+pub(crate) use mark::Marker;
 use packs::{Fate, Maker, Plan, Source};
-use roots::{Roots, Tip};
+pub(crate) use roots::Roots;
+use roots::Tip;
 
+use crate::store::refs::Packing;
 use crate::store::{Alone, Removed, StagedPack, Staging, lock_packs, sync_names};
 use crate::{Error, Id, Result, Store};
 
@@ -63,7 +65,7 @@ impl Report {
     }
 }
 
-/// Collect. `more_roots` gives the commits that are needed without a name, as those that containers were made of.
+/// Collect. `more_roots` gives the commits and trees that are needed without a name, as those that containers were made of.
 ///
 /// `None` where another collection is at work and the options say not to wait for it. Where something that is needed is
 /// missing or unreadable, nothing is removed: what that needs is unknown.
@@ -75,6 +77,9 @@ pub fn run(store: &Store, options: &Options, more_roots: &dyn Fn() -> Result<Vec
         });
     }
     let Some(_lock) = lock_packs(&store.dir().join("objects/pack"), !options.impatient)? else { return Ok(None) };
+    if !options.dry_run {
+        pack_refs(store)?;
+    }
     let mut collection = Collection::begin(store, options, more_roots)?;
     let plan = collection.plan();
     let loose = collection.loose_fates();
@@ -85,6 +90,34 @@ pub fn run(store: &Store, options: &Options, more_roots: &dyn Fn() -> Result<Vec
         collection.forecast(&plan, &loose)?;
     }
     Ok(Some(collection.report))
+}
+
+/// What the contents that `commits` need take on the disk, and what all take, in bytes.
+pub fn content_sizes(store: &Store, commits: impl IntoIterator<Item = Id>) -> Result<(u64, u64)> {
+    let mut needed = Marker::new(store);
+    for id in commits {
+        needed.mark_rest(id, |_| false)?;
+    }
+    let list = |needed: &dyn Fn(&Id) -> bool| contents::list(&store.content_dir(), i64::MAX, needed, |_| true);
+    let sum = |list: Vec<contents::Candidate>| list.iter().map(|content| content.size).sum::<u64>();
+    let (all, rest) = (sum(list(&|_| false)?), sum(list(&|id| needed.contains(id))?));
+    Ok((all.saturating_sub(rest), all))
+}
+
+/// The contents below the tree `rootfs` with their sizes in bytes.
+pub fn content_sizes_of(store: &Store, rootfs: &Id) -> Result<HashMap<Id, u64>> {
+    let mut needed = Marker::new(store);
+    needed.mark_rest(*rootfs, |_| false)?;
+    let size = |id: Id| Some((id, store.content_file(&id).metadata().ok()?.len()));
+    Ok(needed.into_reached().into_iter().filter_map(size).collect())
+}
+
+/// Refs are read faster from one file. Where a command of git's is at them, another time.
+fn pack_refs(store: &Store) -> Result<()> {
+    match store.pack_refs(&Packing::default()) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
+        packed => packed.map(drop),
+    }
 }
 
 /// Wait until nobody writes, and keep everybody from it while the value lives: for what isn't this crate's to remove.
@@ -253,6 +286,9 @@ impl<'a> Collection<'a> {
 
     fn replace_packs(&mut self, plan: &Plan, loose: &Loose) -> Result<()> {
         let store = self.store;
+        if plan.is_idle() && loose.remove.is_empty() && !self.has_to_forget()? {
+            return Ok(());
+        }
         let dir = store.dir().join("objects/pack");
         let staging = Staging::create(&store.content_dir())?;
         let mut staged: Vec<StagedPack> =
@@ -286,6 +322,12 @@ impl<'a> Collection<'a> {
         self.report.forgotten = forgotten;
         self.report.pack_bytes = i64::try_from(shrunk).unwrap_or(i64::MAX) - i64::try_from(grown).unwrap_or(i64::MAX);
         Ok(())
+    }
+
+    /// Whether removed names are to be forgotten.
+    fn has_to_forget(&self) -> Result<bool> {
+        let (cutoff, doomed) = (self.options.cutoff, &self.doomed);
+        Ok(self.store.removed()?.iter().any(|removed| removed.seconds < cutoff || doomed.contains(&removed.id)))
     }
 
     /// Mark what was named or written since the last time. Nobody may write meanwhile.

@@ -252,6 +252,11 @@ impl Plan {
         Ok(freed)
     }
 
+    /// Whether the packs are as they should be.
+    pub(super) fn is_idle(&self) -> bool {
+        self.doomed.is_empty() && self.live.is_empty()
+    }
+
     /// How many objects are in packs of unneeded ones now.
     pub(super) fn waiting_count(&self) -> usize {
         self.waiting.values().map(Vec::len).sum()
