@@ -108,6 +108,25 @@ pub fn default_store_dir() -> PathBuf {
     data.unwrap_or_else(|| PathBuf::from("/var/lib")).join("rd")
 }
 
+/// The command line as it is parsed: what follows `diff-tree` is git's alone, which has a `--root` of its own.
+pub fn arguments() -> Vec<OsString> {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    let mut at = 1;
+    while let Some(arg) = args.get(at).and_then(|arg| arg.to_str()) {
+        match arg {
+            "--root" | "--git-dir" | "--color" => at += 2,
+            _ if arg.starts_with('-') => at += 1,
+            _ => break,
+        }
+    }
+    let is_git = args.get(at).is_some_and(|arg| arg == "diff-tree");
+    let asks_for_help = args.get(at + 1).is_some_and(|arg| arg == "--help" || arg == "-h");
+    if is_git && !asks_for_help {
+        args.insert(at + 1, "--".into());
+    }
+    args
+}
+
 /// Say what is wrong with the command line, or print the help; the exit status, which for the object commands is git's.
 pub fn misused(error: &clap::Error) -> ExitCode {
     // A reader that has gone needs no help.
@@ -151,6 +170,8 @@ commands! {
     Import => import,
     Load => load,
     Export => export,
+    Mount => mount,
+    Umount => umount,
     Init => init,
     Commit => commit,
     Diff => diff,
@@ -172,17 +193,29 @@ commands! {
     Completion => completion,
     #[command(hide = true)]
     Monitor => monitor,
+    Bundle => bundle,
     CatFile => cat_file,
     CheckoutTree => checkout_tree,
     CommitTree => commit_tree,
+    DiffTree => diff_tree,
+    Describe => describe,
     DiffRoot => diff_root,
+    ForEachRef => for_each_ref,
     Fsck => fsck,
     HashObject => hash_object,
+    LayerTar => layer_tar,
     LsRoot => ls_root,
     LsTree => ls_tree,
+    MergeBase => merge_base,
+    Mkfs => mkfs,
     Mktree => mktree,
+    RevList => rev_list,
+    NameRev => name_rev,
+    PackRefs => pack_refs,
+    Reflog => reflog,
     RevParse => rev_parse,
     ShowRef => show_ref,
+    SymbolicRef => symbolic_ref,
     UpdateRef => update_ref,
     WriteTree => write_tree,
     UploadPack => upload_pack,

@@ -21,6 +21,20 @@ pub fn parse(text: &str) -> Result<Time> {
     })
 }
 
+/// Read a date as git's `--since` does: any of git's forms, also relative ones; a day without a time is that day at the
+/// present time of day. What can't be read is now.
+pub fn approximate(text: &str) -> i64 {
+    let now = gix::date::Zoned::now();
+    let is_day = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == 10 && !text.contains('T'));
+    if let Some(day) = is_day
+        && let Ok(at) = TimeZone::system().to_timestamp(day.to_datetime(now.time()))
+    {
+        return at.as_second();
+    }
+    let seconds = now.timestamp().as_second();
+    gix::date::parse(text, Some(now)).map_or(seconds, |time| time.seconds)
+}
+
 fn read(text: &str) -> Option<Time> {
     let (number, rest) = text.split_once(' ').unwrap_or((text, ""));
     let digits = number.strip_prefix('@').unwrap_or(number);

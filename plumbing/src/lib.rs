@@ -6,13 +6,16 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod ancestry;
 pub mod archive;
+pub mod bundle;
 pub mod capture;
 pub mod checkout;
 pub mod cold;
 pub mod commit;
 pub mod config;
 pub mod date;
+pub mod describe;
 pub mod diff;
 pub mod digest;
 pub mod disk;
@@ -25,6 +28,8 @@ pub mod import;
 pub mod layer;
 pub mod list;
 pub mod mount_image;
+pub mod name_rev;
+pub mod pathspec;
 pub mod receive_pack;
 pub mod revision;
 pub mod root;
@@ -32,6 +37,7 @@ pub mod stat_cache;
 pub mod store;
 pub mod upload_pack;
 pub mod view;
+pub mod walk;
 pub mod write_tree;
 
 pub use error::{Error, Result};

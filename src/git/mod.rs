@@ -1,8 +1,14 @@
 //! Git's manners, for the object commands: its words for failures, its names, abbreviations and lines.
 
+pub mod date;
+pub mod diff;
+pub mod grep;
 pub mod ident;
 pub mod lines;
+pub mod message;
 pub mod options;
+pub mod refs;
+pub mod revisions;
 pub mod tree;
 
 use std::io::{BufWriter, StdoutLock, Write};
@@ -14,8 +20,26 @@ use plumbing::{Error, Id, Store, revision};
 use crate::report::Failure;
 
 /// The object commands: what they print and end with is git's.
-pub const COMMANDS: [&str; 8] =
-    ["cat-file", "commit-tree", "hash-object", "ls-tree", "mktree", "rev-parse", "show-ref", "update-ref"];
+pub const COMMANDS: &[&str] = &[
+    "bundle",
+    "cat-file",
+    "commit-tree",
+    "describe",
+    "diff-tree",
+    "for-each-ref",
+    "hash-object",
+    "ls-tree",
+    "merge-base",
+    "mktree",
+    "name-rev",
+    "pack-refs",
+    "reflog",
+    "rev-list",
+    "rev-parse",
+    "show-ref",
+    "symbolic-ref",
+    "update-ref",
+];
 
 /// Where an object command prints: buffered, since an image has tens of thousands of lines.
 pub fn stdout() -> BufWriter<StdoutLock<'static>> {
@@ -40,8 +64,8 @@ pub fn name_to_id(store: &Store, text: &str) -> Result<Option<Id>, Failure> {
     match revision::resolve(store, text) {
         Ok(id) => Ok(Some(id)),
         Err(Error::NotFound { .. }) => Ok(None),
-        // An entry that a reflog doesn't have ends git at once.
-        Err(error @ Error::Invalid { what: "reflog entry", .. }) => Err(Failure::fatal(error.to_string())),
+        // An entry that a reflog doesn't have ends git at once, and so does a branch that follows none.
+        Err(error @ Error::Invalid { what: "reflog entry" | "upstream", .. }) => Err(Failure::fatal(error.to_string())),
         Err(error @ (Error::Ambiguous { .. } | Error::Invalid { .. })) => {
             eprintln!("error: {}", crate::output::printable(&error.to_string()));
             Ok(None)
@@ -120,6 +144,12 @@ pub fn abbreviate(store: &Store, id: &Id, abbrev: Abbrev) -> Result<String, Fail
         }
     }
     Ok(hex)
+}
+
+/// The same for an id that there may be none of; then as many zeros.
+pub fn abbreviate_or_zeros(store: &Store, id: Option<&Id>, abbrev: Abbrev) -> Result<String, Failure> {
+    let null = Id::null(plumbing::gix::hash::Kind::Sha256);
+    abbreviate(store, id.unwrap_or(&null), abbrev)
 }
 
 /// Print `text` and a line end.

@@ -81,6 +81,11 @@ impl Screen {
         Self { out: Sink::Memory(Vec::new()), colors: self.colors, is_terminal: self.is_terminal, indent }
     }
 
+    /// A text for whoever, without colours.
+    pub fn plain() -> Self {
+        Self { out: Sink::Memory(Vec::new()), colors: false, is_terminal: false, indent: 0 }
+    }
+
     /// The bytes of a text.
     pub fn into_text(self) -> Vec<u8> {
         match self.out {

@@ -178,8 +178,10 @@ fn every_damage_is_found_and_named() {
 #[test]
 fn damage_is_found_in_what_git_repacked() {
     let sandbox = filled();
-    let repack = ["repack", "-a", "-d", "-q"];
-    assert!(Command::new("git").arg("-C").arg(sandbox.store_dir()).args(repack).status().unwrap().success());
+    // Somebody who insists can make git do it.
+    let git = |args: &[&str]| Command::new("git").arg("-C").arg(sandbox.store_dir()).args(args).status().unwrap();
+    assert!(git(&["config", "extensions.preciousObjects", "false"]).success());
+    assert!(git(&["repack", "-a", "-d", "-q"]).success());
     assert!(damage_all(&sandbox) > 80);
 }
 
@@ -191,6 +193,10 @@ fn damage_all(sandbox: &Sandbox) -> usize {
     for path in files_below(&store) {
         let name = path.strip_prefix(&store).unwrap().to_string_lossy().into_owned();
         if ["description", "info/exclude", "info/refs", "objects/info/packs"].contains(&name.as_str()) {
+            continue;
+        }
+        // Nothing is in them, and they are made again.
+        if ["gc.lock", "gc.queue", "shallow"].contains(&name.as_str()) {
             continue;
         }
         let bytes = std::fs::read(&path).unwrap();

@@ -23,9 +23,17 @@ pub struct Court {
 }
 
 /// What git learned after 2.39 (Debian 12), by version 2.x: an older git is no judge of it.
-const LEARNED: [(u32, &str); 5] = [
+const LEARNED: [(u32, &str); 13] = [
+    (41, "--omit-empty"),
+    (41, "--stdin"),
+    (41, "%(ahead-behind"),
+    (42, "--exclude=refs"),
     (43, "--exists"),
+    (43, "--parseopt"),
     (44, "--show-ref-format"),
+    (45, "--include-root-refs"),
+    (45, "(*"),
+    (45, "--sort=*"),
     (46, "--branches"),
     (47, "GIT_AUTHOR_NAME=."),
     (47, "GIT_COMMITTER_EMAIL=."),
@@ -41,7 +49,7 @@ pub fn git_is_older_than(minor: u32) -> bool {
 
 /// Whether this machine's git doesn't know what `words` ask for yet.
 pub fn is_beyond_git<'a>(words: impl Iterator<Item = &'a str>) -> bool {
-    let mut needed = words.filter_map(|word| LEARNED.iter().find(|(_, learned)| *learned == word));
+    let mut needed = words.filter_map(|word| LEARNED.iter().find(|(_, learned)| word.contains(learned)));
     needed.any(|(minor, _)| git_is_older_than(*minor))
 }
 
@@ -228,7 +236,9 @@ impl Court {
         for section in ["rd", "remote.rd", "gc"] {
             self.git_text(&plain, &["config", "--remove-section", section]);
         }
-        self.git_text(&plain, &["config", "--unset", "extensions.partialClone"]);
+        for key in ["extensions.partialClone", "extensions.preciousObjects"] {
+            self.git_text(&plain, &["config", "--unset", key]);
+        }
         for file in std::fs::read_dir(plain.join("objects/pack")).unwrap() {
             let file = file.unwrap().path();
             if file.extension().is_some_and(|extension| extension == "promisor") {
@@ -281,6 +291,37 @@ impl Court {
         let output = self.output(command, args, input, &[]);
         assert!(output.status.success(), "{program} {args:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// Compare a file of both repositories.
+    pub fn compare_files(&mut self, path: &str) {
+        let read =
+            |dir: PathBuf| std::fs::read(dir.join(path)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let (git, rd) = (read(self.git_dir()).ok(), read(self.sandbox.store_dir()).ok());
+        self.compared += 1;
+        if git != rd {
+            self.differences.push(format!("{path}:\n  git {git:?}\n  rd  {rd:?}"));
+        }
+    }
+
+    /// Compare all reflogs, without who wrote them.
+    pub fn compare_logs(&mut self) {
+        let read = |dir: PathBuf| {
+            let mut lines = Vec::new();
+            for name in self.git_text(&dir, &["for-each-ref", "--include-root-refs", "--format=%(refname)"]).lines() {
+                let log = std::fs::read_to_string(dir.join("logs").join(name)).unwrap_or_default();
+                let line = |line: &str| {
+                    format!("{name} {} {}", &line[..129], line.split_once('>').map_or("", |(_, rest)| rest))
+                };
+                lines.extend(log.lines().map(line));
+            }
+            lines
+        };
+        let (git, rd) = (read(self.git_dir()), read(self.sandbox.store_dir()));
+        self.compared += 1;
+        if git != rd {
+            self.differences.push(format!("reflogs:\n  git {git:#?}\n  rd  {rd:#?}"));
+        }
     }
 
     /// What `command` with `args` says to `input`.

@@ -4,12 +4,15 @@
 //! [`compare`] takes roots in the store and roots in memory alike; [`config`] compares configurations field by
 //! field, [`text`] the lines of two files.
 
+pub mod combined;
 pub mod config;
 mod links;
 mod listing;
 pub mod paths;
+pub mod renames;
 mod state;
 pub mod text;
+pub mod trees;
 mod walk;
 
 use std::collections::BTreeSet;

@@ -17,6 +17,7 @@ use packs::{Fate, Maker, Plan, Source};
 pub(crate) use roots::Roots;
 use roots::Tip;
 
+use crate::store::refs::Packing;
 use crate::store::{Alone, Removed, StagedPack, Staging, lock_packs, sync_names};
 use crate::{Error, Id, Result, Store};
 
@@ -64,7 +65,7 @@ impl Report {
     }
 }
 
-/// Collect. `more_roots` gives the commits that are needed without a name, as those that containers were made of.
+/// Collect. `more_roots` gives the commits and trees that are needed without a name, as those that containers were made of.
 ///
 /// `None` where another collection is at work and the options say not to wait for it. Where something that is needed is
 /// missing or unreadable, nothing is removed: what that needs is unknown.
@@ -76,6 +77,9 @@ pub fn run(store: &Store, options: &Options, more_roots: &dyn Fn() -> Result<Vec
         });
     }
     let Some(_lock) = lock_packs(&store.dir().join("objects/pack"), !options.impatient)? else { return Ok(None) };
+    if !options.dry_run {
+        pack_refs(store)?;
+    }
     let mut collection = Collection::begin(store, options, more_roots)?;
     let plan = collection.plan();
     let loose = collection.loose_fates();
@@ -106,6 +110,14 @@ pub fn content_sizes_of(store: &Store, rootfs: &Id) -> Result<HashMap<Id, u64>> 
     needed.mark_rest(*rootfs, |_| false)?;
     let size = |id: Id| Some((id, store.content_file(&id).metadata().ok()?.len()));
     Ok(needed.into_reached().into_iter().filter_map(size).collect())
+}
+
+/// Refs are read faster from one file. Where a command of git's is at them, another time.
+fn pack_refs(store: &Store) -> Result<()> {
+    match store.pack_refs(&Packing::default()) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
+        packed => packed.map(drop),
+    }
 }
 
 /// Wait until nobody writes, and keep everybody from it while the value lives: for what isn't this crate's to remove.

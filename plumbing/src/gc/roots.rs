@@ -41,8 +41,9 @@ impl Roots {
         for head in HEADS {
             self.file(&self.dir.join(head), &mut tips)?;
         }
-        self.file(&self.dir.join("packed-refs"), &mut tips)?;
+        // In this order: who packs refs writes the file before the loose ones go.
         self.folder(self.dir.join("refs"), &mut tips)?;
+        self.file(&self.dir.join("packed-refs"), &mut tips)?;
         self.folder(self.dir.join("logs"), &mut tips)?;
         tips.retain(|tip| !tip.id.is_null());
         Ok(tips)

@@ -12,6 +12,7 @@ mod guard;
 mod image;
 mod quarantine;
 mod rules;
+mod take;
 mod update;
 
 use std::io::{BufRead, Write};
@@ -25,6 +26,7 @@ use crate::view::View;
 use crate::{Error, Id, Result};
 use command::{Command, Request};
 use quarantine::Quarantine;
+pub(crate) use take::take_pack;
 
 /// What this server can do.
 const CAPABILITIES: &str = "report-status delete-refs side-band-64k quiet atomic ofs-delta object-format=sha256";

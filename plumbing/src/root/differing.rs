@@ -1,7 +1,7 @@
 //! Which entries of two folders differ, by their encoded forms: what is equal is passed over without being decoded.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use gix::bstr::{BString, ByteSlice};
 use itertools::EitherOrBoth::{Both, Left, Right};
@@ -11,20 +11,20 @@ use super::read::{RawFolder, is_own_blob, tree_entries};
 use super::{RootIds, lines, name};
 use crate::{Id, Result};
 
-/// The names of the entries that are in one of two folders only, or not the same in both.
-pub(super) fn names(one: &RawFolder, other: &RawFolder) -> Result<HashSet<BString>> {
-    let mut names = HashSet::new();
+/// The names, sorted, of the entries that are in one of two folders only, or not the same in both.
+pub(super) fn names(one: &RawFolder, other: &RawFolder) -> Result<Vec<BString>> {
+    let mut names = BTreeSet::new();
     compare_lines(&one.meta_lines, &other.meta_lines, &mut names)?;
     compare_lines(&one.times_lines, &other.times_lines, &mut names)?;
     let RootIds { rootfs, meta, times } = one.ids();
     compare_trees(&one.rootfs, &other.rootfs, rootfs, &mut names)?;
     compare_trees(&one.meta, &other.meta, meta, &mut names)?;
     compare_trees(&one.times, &other.times, times, &mut names)?;
-    Ok(names)
+    Ok(names.into_iter().collect())
 }
 
 /// The lines are sorted by name; the first is the folder's own.
-fn compare_lines(one: &[u8], other: &[u8], names: &mut HashSet<BString>) -> Result<()> {
+fn compare_lines(one: &[u8], other: &[u8], names: &mut BTreeSet<BString>) -> Result<()> {
     if one == other {
         return Ok(());
     }
@@ -51,7 +51,7 @@ fn order(a: &[u8], b: &[u8]) -> Ordering {
 }
 
 /// The entries are sorted as git sorts them.
-fn compare_trees(one: &[u8], other: &[u8], id: &Id, names: &mut HashSet<BString>) -> Result<()> {
+fn compare_trees(one: &[u8], other: &[u8], id: &Id, names: &mut BTreeSet<BString>) -> Result<()> {
     if one == other {
         return Ok(());
     }

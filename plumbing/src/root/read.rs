@@ -48,7 +48,7 @@ pub(crate) fn read_differing(store: &Store, one: &RootIds, other: &RootIds) -> R
     let mut read = |id: &Id, kind| store.read_object(id, kind);
     let (one, other) = (RawFolder::read(&mut read, one)?, RawFolder::read(&mut read, other)?);
     let names = differing::names(&one, &other)?;
-    let keep = |name: &BStr| names.contains(name);
+    let keep = |name: &BStr| names.binary_search_by(|kept| kept.as_bstr().cmp(name)).is_ok();
     Ok((one.decode(&keep)?, other.decode(&keep)?))
 }
 
@@ -151,6 +151,10 @@ fn decode_tree(data: &[u8], id: &Id, keep: &dyn Fn(&BStr) -> bool, mirror: bool)
         let entry = entry?;
         let is_dir = entry.mode.kind() == EntryKind::Tree;
         if mirror && !is_dir && is_own_blob(entry.filename) {
+            continue;
+        }
+        // Most names are themselves, which to find out costs more than to ask.
+        if !name::is_escaped(entry.filename) && !keep(entry.filename) {
             continue;
         }
         let name = name::decode(entry.filename)?;

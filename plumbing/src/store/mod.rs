@@ -7,6 +7,7 @@ mod batch;
 mod config;
 mod consolidate;
 mod content;
+mod disk_usage;
 mod forget;
 mod hold;
 mod pack;
@@ -14,7 +15,7 @@ mod pack_file;
 pub mod refs;
 mod removed;
 pub(crate) mod staging;
-mod sync;
+pub(crate) mod sync;
 mod unneeded;
 
 use std::path::{Path, PathBuf};
@@ -25,9 +26,13 @@ pub use batch::Batch;
 pub use config::FORMAT;
 pub(crate) use consolidate::{lock as lock_packs, remove as remove_pack};
 pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
+pub use disk_usage::DiskUsage;
 pub(crate) use hold::Alone;
 pub use hold::Hold;
-pub(crate) use pack::{MARK, StagedPack, UNNEEDED_MARK, encode_entry_header, pack_header, sync_names};
+pub(crate) use pack::{
+    Entry as PackEntry, HEADER as PACK_HEADER, MARK, StagedPack, TRAILER as PACK_TRAILER, UNNEEDED_MARK,
+    encode_entry_header, encode_index, pack_header, sync_names,
+};
 pub(crate) use pack_file::PackFile;
 pub use removed::Removed;
 pub(crate) use staging::Staging;
@@ -129,7 +134,7 @@ impl Store {
 
     /// The folder in which files without a name are staged.
     pub(crate) fn staging_parent(&self) -> PathBuf {
-        self.content_dir()
+        if self.ordinary { self.dir.join("objects") } else { self.content_dir() }
     }
 
     /// The cache of mountable metadata images.

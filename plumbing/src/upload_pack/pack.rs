@@ -29,9 +29,9 @@ pub(super) enum Transport {
 /// Send the objects as one pack.
 pub(super) fn send(view: &View<'_>, selection: &Selection, transport: Transport, out: &mut impl Write) -> Result<()> {
     if transport == Transport::Plain {
-        return write_pack(view, selection, out);
+        return write_pack(view, &selection.ids, out);
     }
-    let outcome = write_pack(view, selection, &mut Band { out: &mut *out });
+    let outcome = write_pack(view, &selection.ids, &mut Band { out: &mut *out });
     if let Err(error) = &outcome {
         // Half of the pack may be sent; only the side band for errors is left to say so.
         let _ = band_to_write(Channel::Error, format!("{error}\n").as_bytes(), &mut *out).and_then(|_| out.flush());
@@ -40,15 +40,16 @@ pub(super) fn send(view: &View<'_>, selection: &Selection, transport: Transport,
     flush_to_write(&mut *out).map(drop).map_err(to_client())
 }
 
-fn write_pack(view: &View<'_>, selection: &Selection, out: &mut impl Write) -> Result<()> {
-    let count = u32::try_from(selection.ids.len()).map_err(|_| Error::Unsupported {
+/// Write a pack of these objects.
+pub(crate) fn write_pack(view: &View<'_>, ids: &[Id], out: &mut impl Write) -> Result<()> {
+    let count = u32::try_from(ids.len()).map_err(|_| Error::Unsupported {
         what: "pack".into(),
         why: "more than 4,294,967,295 objects at once".into(),
     })?;
     let mut pack =
         Hashed { out: BufWriter::with_capacity(BAND, out), hasher: gix::hash::hasher(gix::hash::Kind::Sha256) };
     pack.write_all(&pack_header(count)).map_err(to_client())?;
-    for id in &selection.ids {
+    for id in ids {
         write_entry(view, id, &mut pack)?;
     }
     let Hashed { mut out, hasher } = pack;

@@ -39,6 +39,11 @@ fn key(profile: &LinuxSeccomp) -> Result<String> {
     Ok(blake3::hash(whole.as_bytes()).to_hex()[..16].to_owned())
 }
 
+/// Whether a kept program is whole.
+pub(crate) fn is_sound(file: &Path) -> bool {
+    kept(file).is_some()
+}
+
 fn kept(file: &Path) -> Option<Vec<u8>> {
     let bytes = fs::read(file).ok()?;
     let (fingerprint, program) = bytes.split_at_checked(FINGERPRINT)?;

@@ -117,10 +117,11 @@ impl Folder {
         replace(&self.path.join("config.json"), &bytes, !config.auto_remove)
     }
 
-    /// Reads the container's state.
+    /// Reads the container's state. What it says of a running container doesn't survive a power cut, the rest does.
     pub fn state(&self) -> Result<State> {
         match State::read(&self.running_file()) {
             Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => State::read(&self.state_file()),
+            Err(Error::Damaged { .. }) => State::read(&self.state_file()),
             state => state,
         }
     }

@@ -42,7 +42,7 @@ impl<'a> Shower<'a> {
         let decorate = !flags.no_decorate && (flags.decorate || screen.is_terminal());
         let names = if decorate || json || format.wants_names() { Names::read(store)? } else { Names::default() };
         let short_ids = flags.abbrev_commit || oneline;
-        let commits = Style { format, date: flags.date, short_ids, decorate, names };
+        let commits = Style { format, date: flags.date, short_ids, abbrev: None, decorate, names };
         Ok(Self { store, commits, changes, options: changes.options(None), merges: false, shown: false })
     }
 

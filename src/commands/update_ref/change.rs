@@ -123,7 +123,8 @@ impl Change {
 
 /// Make the changes, all or none.
 pub fn make(store: &Store, changes: Vec<Change>) -> Result<(), String> {
-    prepare(store, &changes)?.commit().map_err(|error| cause(&error))
+    let (_, who) = crate::git::ident::author_and_committer(store).map_err(|failure| failure.to_string())?;
+    prepare(store, &changes)?.commit_as(&who, true).map_err(|error| cause(&error))
 }
 
 /// The innermost reason.

@@ -161,7 +161,8 @@ impl<'s> Script<'s> {
     fn commit(&mut self) -> Result<(), Failure> {
         self.changes.clear();
         let prepared = self.prepared.take().expect("because it was prepared just now");
-        Ok(prepared.commit()?)
+        let (_, who) = git::ident::author_and_committer(self.store)?;
+        Ok(prepared.commit_as(&who, true)?)
     }
 }
 

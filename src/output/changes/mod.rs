@@ -4,7 +4,7 @@ mod docker;
 mod json;
 mod names;
 mod patch;
-mod stat;
+pub mod stat;
 mod words;
 
 use plumbing::diff::{self, Difference, Paths};

@@ -11,16 +11,26 @@ use crate::output::screen::{Part, Screen};
 use crate::report::Failure;
 
 /// One line of the list.
-struct Row {
-    path: BString,
-    count: Count,
+pub struct Row {
+    /// The name as it is printed.
+    pub name: BString,
+    pub count: Count,
     /// What changed beside lines.
-    words: Option<String>,
+    pub words: Option<String>,
 }
 
-enum Count {
-    Lines { added: u64, removed: u64 },
-    Bytes { before: u64, after: u64 },
+/// How much of a file changed.
+#[derive(Debug, Clone)]
+pub enum Count {
+    Lines {
+        added: u64,
+        removed: u64,
+    },
+    /// The sizes of a file that has no lines; none are shown where both are 0.
+    Bytes {
+        before: u64,
+        after: u64,
+    },
 }
 
 impl Count {
@@ -38,7 +48,7 @@ pub(super) fn print(printer: &mut Printer<'_>, difference: &Difference, style: &
     rows.extend(config_row(difference));
     for change in &difference.files {
         rows.push(Row {
-            path: shown(change.path.as_bstr()).to_owned(),
+            name: shown(change.path.as_bstr()).to_owned(),
             count: count(printer, change, &difference.files)?,
             words: note(change, &difference.files),
         });
@@ -46,14 +56,28 @@ pub(super) fn print(printer: &mut Printer<'_>, difference: &Difference, style: &
     if style.numstat {
         rows.iter().try_for_each(|row| numstat(printer.screen, row, style.z))?;
     }
+    rows.iter_mut().for_each(|row| row.name = c_style(row.name.as_bstr()).into_owned());
     if style.stat {
-        let layout = Layout::of(&rows, printer.screen.columns());
-        rows.iter().try_for_each(|row| layout.print(printer.screen, row))?;
+        list(printer.screen, &rows, &Limits { columns: printer.screen.columns(), name: 0, graph: 0 })?;
     }
     if style.stat || style.shortstat {
-        total(printer.screen, &rows)?;
+        printer.screen.put(total(&rows))?;
     }
     Ok(())
+}
+
+/// How wide the list and its parts may be; 0 where that is not said.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub columns: usize,
+    pub name: usize,
+    pub graph: usize,
+}
+
+/// Print the list without the line of sums.
+pub fn list(screen: &mut Screen, rows: &[Row], limits: &Limits) -> Result<(), Failure> {
+    let layout = Layout::of(rows, limits);
+    rows.iter().try_for_each(|row| layout.print(screen, row))
 }
 
 /// The configuration counts as a file with a line for each field.
@@ -62,7 +86,7 @@ fn config_row(difference: &Difference) -> Option<Row> {
     let added = count(difference.config.iter().filter(|change| change.after.is_some()).count());
     let removed = count(difference.config.iter().filter(|change| change.before.is_some()).count());
     (!difference.config.is_empty()).then(|| Row {
-        path: CONFIG.into(),
+        name: CONFIG.into(),
         count: Count::Lines { added, removed },
         words: None,
     })
@@ -101,12 +125,13 @@ fn numstat(screen: &mut Screen, row: &Row, z: bool) -> Result<(), Failure> {
         Count::Bytes { .. } => "-\t-\t".into(),
     };
     screen.put(counts)?;
-    let name = if z { row.path.as_bstr().into() } else { c_style(row.path.as_bstr()) };
+    let name = if z { row.name.as_bstr().into() } else { c_style(row.name.as_bstr()) };
     screen.put(name.as_ref())?;
     Ok(screen.put(if z { "\0" } else { "\n" })?)
 }
 
-fn total(screen: &mut Screen, rows: &[Row]) -> Result<(), Failure> {
+/// The line of sums.
+pub fn total(rows: &[Row]) -> String {
     let (added, removed) =
         rows.iter().map(|row| row.count.lines()).fold((0, 0), |sum, lines| (sum.0 + lines.0, sum.1 + lines.1));
     let s = |count: u64| if count == 1 { "" } else { "s" };
@@ -118,7 +143,7 @@ fn total(screen: &mut Screen, rows: &[Row]) -> Result<(), Failure> {
     if removed > 0 || added == 0 {
         line += &format!(", {removed} deletion{}(-)", s(removed));
     }
-    Ok(screen.put(line + "\n")?)
+    line + "\n"
 }
 
 /// The widths of git's columns: names, numbers and the graph share the screen, the names at most five eighths of it where
@@ -131,7 +156,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn of(rows: &[Row], columns: usize) -> Self {
+    fn of(rows: &[Row], limits: &Limits) -> Self {
         let digits = |number: u64| number.to_string().len();
         let largest =
             rows.iter().map(|row| row.count.lines()).map(|(added, removed)| added + removed).max().unwrap_or(0);
@@ -142,12 +167,19 @@ impl Layout {
         let binary = binary.max();
         let number = digits(largest).max(if binary.is_some() { 3 } else { 0 });
         let binary = binary.unwrap_or(0);
-        let columns = columns.max(16 + 6 + number);
-        let mut name = rows.iter().map(|row| width(&c_style(row.path.as_bstr()).to_str_lossy())).max().unwrap_or(0);
+        let columns = limits.columns.max(16 + 6 + number);
+        let at_most = |wanted: usize, limit: usize| if limit > 0 { wanted.min(limit) } else { wanted };
+        let longest = rows.iter().map(|row| width(&row.name.to_str_lossy())).max().unwrap_or(0);
+        let mut name = at_most(longest, limits.name);
         let wanted = usize::try_from(largest).unwrap_or(usize::MAX);
         let mut graph = if wanted.saturating_add(4) > binary { wanted } else { binary - 4 };
+        graph = at_most(graph, limits.graph);
         if (name + number + 6).saturating_add(graph) > columns {
-            graph = graph.min((columns * 3 / 8).saturating_sub(number + 6).max(6));
+            let share = (columns * 3 / 8) as i64 - number as i64 - 6;
+            if graph as i64 > share {
+                graph = usize::try_from(share).unwrap_or(0).max(6);
+            }
+            graph = at_most(graph, limits.graph);
             if name > columns - number - 6 - graph {
                 name = columns - number - 6 - graph;
             } else {
@@ -158,13 +190,15 @@ impl Layout {
     }
 
     fn print(&self, screen: &mut Screen, row: &Row) -> Result<(), Failure> {
-        let quoted = c_style(row.path.as_bstr());
-        let name = self.shorten(&quoted.to_str_lossy());
+        let name = self.shorten(&row.name.to_str_lossy());
         let padding = " ".repeat(self.name.saturating_sub(width(&name)));
         let number = self.number;
         match row.count {
             Count::Bytes { before, after } => {
                 screen.put(format!(" {name}{padding} | {:>number$}", "Bin"))?;
+                if before + after == 0 {
+                    return Ok(screen.put("\n")?);
+                }
                 screen.put(" ")?;
                 screen.paint(Part::Removed, before.to_string())?;
                 screen.put(" -> ")?;

@@ -7,7 +7,7 @@ use plumbing::gix::actor::Signature;
 use plumbing::history::Header;
 
 use super::date::Style as DateStyle;
-use super::{Style, abbreviate, message};
+use super::{Style, message};
 use crate::output::screen::Screen;
 
 /// The text with its placeholders filled in; those that aren't known stay as they are, as with git.
@@ -60,7 +60,7 @@ impl Expander<'_> {
         let second = chars.next();
         let commit = self.commit;
         let one = |value: Vec<u8>| Some((self.screen.clean(&value).into_owned(), 1));
-        let short = |id| abbreviate(self.store, id);
+        let short = |id| self.style.short(self.store, id);
         match first {
             'H' => one(commit.id.to_string().into()),
             'h' => one(short(&commit.id).into()),

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::screen::{Part, Screen};
 use crate::report::Failure;
 use date::Style as DateStyle;
+pub use message::sanitized;
 use names::Names;
 
 /// A form in which commits are printed: git's own by name, or one made of placeholders.
@@ -66,6 +67,11 @@ impl Format {
         !matches!(self, Self::Oneline | Self::Custom { terminated: true, .. })
     }
 
+    /// Whether it is made of nothing.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Custom { text, .. } if text.is_empty())
+    }
+
     /// Whether names of refs appear in it.
     pub fn wants_names(&self) -> bool {
         let signs = ["%d", "%D", "%+d", "%+D", "%-d", "%-D", "% d", "% D"];
@@ -82,10 +88,44 @@ pub struct Style {
     pub date: DateStyle,
     /// Cut ids to what is unique.
     pub short_ids: bool,
+    /// How long short ids are in texts, where a command says it.
+    pub abbrev: Option<crate::git::Abbrev>,
     /// Name the images and containers that are at a commit, beside its id.
     pub decorate: bool,
     /// What is where.
     pub names: Names,
+}
+
+/// The first paragraph of the message as one line.
+pub fn subject(commit: &Header) -> BString {
+    message::subject(&commit.message)
+}
+
+/// What git's object commands print of a commit below the line that names it, without a line end where it is made of
+/// placeholders. `data`: the encoded commit.
+pub fn text(store: &Store, commit: &Header, data: &[u8], style: &Style, screen: &Screen) -> Result<Vec<u8>, Failure> {
+    match &style.format {
+        Format::Oneline => Ok(message::subject(&commit.message).into()),
+        Format::Custom { text, .. } => Ok(format::expand(store, commit, style, text, screen)),
+        Format::Raw => {
+            let header = data.find("\n\n").map_or(data, |end| &data[..=end]);
+            let mut out = BString::from(header);
+            out.push(b'\n');
+            message::indent(&commit.message, false, true, &mut out);
+            Ok(with_one_end(out))
+        }
+        _ => body(store, commit, style),
+    }
+}
+
+impl Style {
+    /// The id as short as it is in texts.
+    fn short(&self, store: &Store, id: &Id) -> String {
+        match self.abbrev {
+            Some(abbrev) => crate::git::abbreviate(store, id, abbrev).unwrap_or_else(|_| id.to_string()),
+            None => abbreviate(store, id),
+        }
+    }
 }
 
 /// Print `commit`, without the separator and without changes.
@@ -143,15 +183,20 @@ fn body(store: &Store, commit: &Header, style: &Style) -> Result<Vec<u8>, Failur
         _ => (true, true),
     };
     message::indent(&commit.message, tabs, whole, &mut out);
+    Ok(with_one_end(out))
+}
+
+/// The text with a single line end.
+fn with_one_end(mut out: BString) -> Vec<u8> {
     let end = out.trim_end().len();
     out.truncate(end);
     out.push(b'\n');
-    Ok(out.into())
+    out.into()
 }
 
 fn people(store: &Store, commit: &Header, style: &Style, out: &mut BString) {
     if commit.parents.len() > 1 {
-        let parents: Vec<String> = commit.parents.iter().map(|id| abbreviate(store, id)).collect();
+        let parents: Vec<String> = commit.parents.iter().map(|id| style.short(store, id)).collect();
         out.extend_from_slice(format!("Merge: {}\n", parents.join(" ")).as_bytes());
     }
     let mut line = |title: &str, text: &[u8]| out.extend_from_slice(&[title.as_bytes(), text, b"\n"].concat());

@@ -25,10 +25,35 @@ impl Names {
         Ok(Self { by_id })
     }
 
+    /// Read all refs, in the words and the order of git: `HEAD -> main`, `tag: v1`, full names beside branches and tags.
+    pub fn of_git(store: &Store) -> Result<Self, Failure> {
+        let mut by_id: HashMap<Id, Vec<String>> = HashMap::new();
+        let head = store.repo().head().map_err(plumbing::Error::git("read HEAD"))?;
+        let branch = head.referent_name().map(|name| name.as_bstr().to_string());
+        if let Some(id) = head.id() {
+            let shown = branch.as_ref().map(|name| format!("HEAD -> {}", short(name)));
+            by_id.entry(id.detach()).or_default().push(shown.unwrap_or_else(|| "HEAD".into()));
+        }
+        for (name, id) in crate::commands::show_ref::all_refs(store)?.into_iter().rev() {
+            if Some(&name) == branch.as_ref() {
+                continue;
+            }
+            let tag = if name.starts_with("refs/tags/") { "tag: " } else { "" };
+            by_id.entry(peel(store, id)).or_default().push(format!("{tag}{}", short(&name)));
+        }
+        Ok(Self { by_id })
+    }
+
     /// The names at `id`: containers first, then images, then the rest.
     pub fn of(&self, id: &Id) -> &[String] {
         self.by_id.get(id).map_or(&[], Vec::as_slice)
     }
+}
+
+/// A ref's name without what says its kind.
+fn short(name: &str) -> &str {
+    let prefixes = ["refs/heads/", "refs/tags/", "refs/remotes/"];
+    prefixes.into_iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name)
 }
 
 fn order(name: &str) -> u8 {

@@ -269,7 +269,7 @@ impl Words {
     pub fn new(court: &Court) -> Self {
         let list = |choices: &&[&str]| choices.iter().map(|choice| (*choice).to_owned()).collect();
         let mut rules: HashMap<&str, Vec<String>> =
-            RULES.iter().map(|(name, choices)| (*name, list(choices))).collect();
+            RULES.iter().chain(super::refs::RULES).map(|(name, choices)| (*name, list(choices))).collect();
         let git = |args: &[&str]| -> Vec<String> {
             court.git_text(&court.git_dir(), args).lines().map(str::to_owned).collect()
         };
