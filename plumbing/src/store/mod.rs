@@ -8,7 +8,6 @@ mod config;
 mod consolidate;
 mod content;
 mod disk_usage;
-mod forget;
 mod hold;
 mod pack;
 mod pack_file;
