@@ -89,6 +89,9 @@ impl Store {
         for index in 0..steps.len() {
             let (before, old) = self.read_for(&steps[index], &packed)?;
             (steps[index].before, steps[index].old) = (before, old);
+            if steps[index].lock.as_ref().is_some_and(|lock| lock.was_left) {
+                self.settle_log(steps[index].name.as_bstr(), old)?;
+            }
             steps[index].check()?;
             self.check_name(&steps, index, &packed)?;
         }
@@ -258,8 +261,10 @@ impl PreparedRefs<'_> {
             self.sync_locks()?;
         }
         for index in 0..self.steps.len() {
-            self.log(index, who, durable)?;
-            self.set(&self.steps[index])?;
+            let step = &self.steps[index];
+            // A log tells of what happened only.
+            let moved = self.log(index, who, durable).and_then(|()| self.set(step));
+            moved.inspect_err(|_| drop(self.store.settle_log(step.name.as_bstr(), step.old)))?;
         }
         self.remove(who, durable)?;
         if durable {
