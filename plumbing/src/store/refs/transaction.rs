@@ -99,6 +99,9 @@ impl Store {
         for index in 0..steps.len() {
             let (before, old) = self.read_for(&steps[index], &packed)?;
             (steps[index].before, steps[index].old) = (before, old);
+            if steps[index].lock.as_ref().is_some_and(|lock| lock.was_left) {
+                self.settle_log(steps[index].name.as_bstr(), old)?;
+            }
             steps[index].check()?;
             self.check_name(&steps, index, &packed)?;
         }
@@ -255,17 +258,33 @@ impl PreparedRefs<'_> {
         if durable {
             self.sync_locks()?;
         }
-        (0..self.steps.len()).try_for_each(|index| self.log(index, who))?;
-        if durable {
-            self.sync_values()?;
-        }
-        self.steps.iter().try_for_each(|step| self.set(step))?;
+        self.move_refs(who, durable)?;
         self.remove(who, durable)?;
         if durable {
             self.sync_folders()?;
         }
         self.unlock();
         Ok(())
+    }
+
+    /// Write the logs and give the refs their new values. A log tells of what happened only.
+    fn move_refs(&self, who: &Signature, durable: bool) -> Result<()> {
+        let mut set = 0;
+        let told = (0..self.steps.len()).try_for_each(|index| self.log(index, who));
+        let told = told.and_then(|()| if durable { self.sync_values() } else { Ok(()) });
+        let moved = told.and_then(|()| {
+            self.steps.iter().try_for_each(|step| {
+                self.set(step)?;
+                set += 1;
+                Ok(())
+            })
+        });
+        moved.inspect_err(|_| {
+            for step in &self.steps[set..] {
+                // The error to tell is the first one.
+                let _ = self.store.settle_log(step.name.as_bstr(), step.old);
+            }
+        })
     }
 
     /// Write a new value beside the lock.
