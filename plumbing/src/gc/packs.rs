@@ -243,7 +243,7 @@ impl Plan {
         let mut freed = 0;
         for source in self.doomed.iter().map(|number| &sources[*number]) {
             // The same objects give the same pack.
-            if made.iter().any(|made| *made == source.path) {
+            if made.contains(&source.path) {
                 continue;
             }
             remove_pack(&source.path)?;

@@ -113,7 +113,8 @@ pub fn images(store: &Store) -> Result<Vec<ImageUse>> {
     }
     let with_use = images.into_iter().zip(&files).map(|(image, files)| {
         let sum = |of: bool| files.iter().filter(|(id, _)| shared.contains(*id) == of).map(|(_, size)| size).sum();
-        let made_of = |(container, _): &&(Container, State)| container.config.base == image.id.to_string();
+        let id = image.id.to_string();
+        let made_of = |(container, _): &&(Container, State)| container.config.base == id;
         let containers = containers.iter().filter(made_of).count();
         ImageUse { shared: sum(true), unique: sum(false), containers, image }
     });
