@@ -32,7 +32,8 @@ fn damage(sandbox: &Sandbox, text: &str) -> PathBuf {
 }
 
 fn git_with_input(sandbox: &Sandbox, args: &[&str], input: &str) {
-    let mut git = Command::new("git").arg("-C").arg(sandbox.store_dir()).args(args).stdin(Stdio::piped()).spawn().unwrap();
+    let mut git =
+        Command::new("git").arg("-C").arg(sandbox.store_dir()).args(args).stdin(Stdio::piped()).spawn().unwrap();
     git.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     assert!(git.wait().unwrap().success());
 }
@@ -172,7 +173,8 @@ fn containers_are_made_whole() {
     sandbox.ok(["ps", "-a"]);
     let findings = repaired(&sandbox, 0);
     assert_eq!(findings.len(), 3, "{findings:?}");
-    let found: serde_json::Value = serde_json::from_slice(&std::fs::read(folder("one").join("config.json")).unwrap()).unwrap();
+    let found: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder("one").join("config.json")).unwrap()).unwrap();
     assert_eq!(found, serde_json::from_slice::<serde_json::Value>(&config).unwrap());
     for name in ["one", "two"] {
         sandbox.ok(["start", name]);
@@ -221,9 +223,12 @@ fn no_repair_makes_it_worse() {
             let aside = Aside::new(&copy);
             repair(&opened, &before, &aside).unwrap_or_else(|error| panic!("{name} {damage}: {error}"));
             let after = check(&Store::open(&copy).unwrap(), options).unwrap();
-            let lost = |report: &plumbing::fsck::Report| report.findings.iter().filter(|finding| finding.id.is_some()).count();
+            let lost =
+                |report: &plumbing::fsck::Report| report.findings.iter().filter(|finding| finding.id.is_some()).count();
             assert!(lost(&after) <= lost(&before), "{name} {damage}: {:?}\nthen {:?}", before.findings, after.findings);
-            if let Some(damaged) = damaged.filter(|bytes| !bytes.is_empty() && std::fs::read(copy.join(&name)).ok().as_ref() != Some(bytes)) {
+            if let Some(damaged) = damaged
+                .filter(|bytes| !bytes.is_empty() && std::fs::read(copy.join(&name)).ok().as_ref() != Some(bytes))
+            {
                 let kept = aside.used().map(|folder| files_below(&copy.join(folder))).unwrap_or_default();
                 let kept = kept.iter().any(|file| std::fs::read(file).unwrap() == damaged);
                 assert!(kept, "{name} {damage}: the damaged bytes are gone: {:?}", before.findings);

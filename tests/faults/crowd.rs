@@ -25,7 +25,10 @@ fn sixty_four_commands_at_once_lose_nothing_and_wait_little() {
     check_updates(&judge, FEW + CROWD);
     // What each command takes of the processors must not grow with their number.
     let (each, each_of_few) = (many / CROWD as u32, few / FEW as u32);
-    assert!(each < 3 * each_of_few + Duration::from_millis(50), "{each:?} each of {CROWD}, {each_of_few:?} each of {FEW}");
+    assert!(
+        each < 3 * each_of_few + Duration::from_millis(50),
+        "{each:?} each of {CROWD}, {each_of_few:?} each of {FEW}"
+    );
 }
 
 fn prepare(arena: &Arena) -> Judge {
@@ -34,7 +37,11 @@ fn prepare(arena: &Arena) -> Judge {
         tar -C root -cf box.tar .; mkdir -p small; for i in 1 2 3 4 5; do echo $i >small/$i; done; tar -C small -cf small.tar ."#;
     let status = Command::new("sh").args(["-ec", script]).current_dir(arena.path()).status();
     assert!(status.unwrap().success());
-    for args in [&["import", "box.tar", "box:1"][..], &["import", "small.tar", "shared:1"], &["create", "--name", "crowd", "box:1", "sh"]] {
+    for args in [
+        &["import", "box.tar", "box:1"][..],
+        &["import", "small.tar", "shared:1"],
+        &["create", "--name", "crowd", "box:1", "sh"],
+    ] {
         assert_eq!(failure(judge.rd(args)), None);
     }
     judge

@@ -45,7 +45,7 @@ pub struct Report {
 
 /// What must stay raw, and what speaks of it.
 pub struct Warm<'a> {
-    /// The `rootfs` trees of roots in use: asked for again and again.
+    /// Trees of roots in use: asked for again and again.
     pub roots: &'a dyn Fn() -> Result<Vec<Id>>,
     /// Remove the mountable images of all other roots: nobody writes meanwhile.
     pub forget_others: &'a dyn Fn() -> Result<()>,

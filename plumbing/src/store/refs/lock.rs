@@ -129,7 +129,8 @@ fn take(path: &Path) -> std::io::Result<File> {
 fn take_in_steps(path: &Path) -> std::io::Result<File> {
     let mut file = File::options().read(true).write(true).create_new(true).mode(MODE).open(path)?;
     let held = hold(&mut file);
-    let is_ours = std::fs::symlink_metadata(path).is_ok_and(|named| named.ino() == file.metadata().map_or(0, |f| f.ino()));
+    let is_ours =
+        std::fs::symlink_metadata(path).is_ok_and(|named| named.ino() == file.metadata().map_or(0, |f| f.ino()));
     match held {
         Ok(()) if is_ours => Ok(file),
         Ok(()) => Err(ErrorKind::AlreadyExists.into()),
