@@ -113,14 +113,6 @@ pub fn content_sizes(store: &Store, commits: impl IntoIterator<Item = Id>) -> Re
     Ok((all.saturating_sub(rest), all))
 }
 
-/// The contents below the tree `rootfs` with their sizes in bytes.
-pub fn content_sizes_of(store: &Store, rootfs: &Id) -> Result<HashMap<Id, u64>> {
-    let mut needed = Marker::new(store);
-    needed.mark_rest(*rootfs, |_| false)?;
-    let size = |id: Id| Some((id, store.content_file(&id).metadata().ok()?.len()));
-    Ok(needed.into_reached().into_iter().filter_map(size).collect())
-}
-
 /// Wait until nobody writes, and keep everybody from it while the value lives: for what isn't this crate's to remove.
 pub fn exclude_writers(store: &Store) -> Result<impl Drop + use<>> {
     Excluded::take(store)
