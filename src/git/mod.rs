@@ -134,6 +134,14 @@ pub fn peel(store: &Store, id: Id, kind: Kind) -> Result<Option<Id>, Failure> {
     }
 }
 
+/// How many refs have this name, by the rules that git completes names with.
+pub fn refs_named(store: &Store, name: &str) -> usize {
+    let places = ["", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/"].map(|prefix| format!("{prefix}{name}"));
+    let is_full = |place: &String| place.starts_with("refs/") || place == "HEAD";
+    let exists = |place: &&String| store.repo().try_find_reference(place.as_str()).ok().flatten().is_some();
+    places.iter().filter(|place| is_full(place)).filter(exists).count()
+}
+
 /// How long an abbreviated id is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Abbrev {

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use plumbing::{Id, Store};
+
+/// No command takes longer, whatever happens to it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Refs and what they point at.
 pub type Refs = BTreeMap<String, Id>;
@@ -17,6 +21,10 @@ pub struct Judge {
 impl Judge {
     pub fn new(store: &Path) -> Self {
         Self { store: store.to_owned() }
+    }
+
+    pub fn store(&self) -> &Path {
+        &self.store
     }
 
     /// The rd command on the store, without the user's environment.
@@ -39,7 +47,14 @@ impl Judge {
     /// What keeps others from moving these refs, or from making them where they aren't there.
     pub fn blocked(&self, refs: impl IntoIterator<Item = impl AsRef<str>>) -> Option<String> {
         let to = self.refs().into_values().next()?;
-        refs.into_iter().find_map(|name| failure(self.rd(&["update-ref", name.as_ref(), &to.to_string()])))
+        let script: String = refs.into_iter().map(|name| format!("update {} {to}\n", name.as_ref())).collect();
+        let path = self.store.with_file_name("script");
+        std::fs::write(&path, script).unwrap();
+        let mut command = self.rd(&["update-ref", "--stdin"]);
+        command.stdin(std::fs::File::open(&path).unwrap());
+        let blocked = failure(command);
+        std::fs::remove_file(path).unwrap();
+        blocked
     }
 
     /// Git on the store, without the user's configuration.
@@ -48,6 +63,23 @@ impl Judge {
         git.arg("-C").arg(&self.store).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         git.env("GIT_CONFIG_NOSYSTEM", "1").env("RD_ROOT", &self.store).stdin(Stdio::null());
         git
+    }
+
+    /// Wait for monitors that outlive the command that started them; says which containers stay busy.
+    pub fn until_quiet(&self) -> Option<String> {
+        let marks = self.store.join("containers/running");
+        let begun = Instant::now();
+        loop {
+            let running = self.rd(&["ps", "-q"]).output().unwrap();
+            let busy = std::fs::read_dir(&marks).map_or(0, Iterator::count);
+            if running.stdout.is_empty() && busy == 0 {
+                return None;
+            }
+            if begun.elapsed() > PATIENCE {
+                return Some(format!("{busy} containers are still busy: {running:?}"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// All refs.

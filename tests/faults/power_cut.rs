@@ -71,7 +71,8 @@ impl Case<'_> {
 
     fn complain(&self, moment: usize, keep: Keep) -> Option<String> {
         self.disk.cut(moment, keep).write(&self.image);
-        let complaint = self.complain_of(&Judge::new(&self.image.join("store")), self.is_reported(moment));
+        let cut = Judge::new(&self.image.join("store"));
+        let complaint = self.complain_of(&cut, self.is_reported(moment)).or_else(|| cut.until_quiet());
         std::fs::remove_dir_all(&self.image).unwrap();
         complaint
     }
@@ -185,6 +186,20 @@ fn removing_an_image_survives_a_power_cut() {
     let sandbox = prepared();
     sandbox.ok(["import", "two.tar", "base:2"]);
     survives(&sandbox, &["rmi", "base:1"]);
+}
+
+#[test]
+fn collecting_garbage_survives_a_power_cut() {
+    let sandbox = prepared();
+    sandbox.ok(["import", "two.tar", "base:2"]);
+    sandbox.ok(["rmi", "base:1"]);
+    sandbox.ok(["tag", "base:2", "base:1"]);
+    survives(&sandbox, &["gc", "--prune=now"]);
+}
+
+#[test]
+fn packing_cold_contents_survives_a_power_cut() {
+    survives(&prepared(), &["repack", "--cold", "now"]);
 }
 
 #[test]

@@ -9,7 +9,6 @@ mod consolidate;
 mod content;
 mod count;
 mod disk_usage;
-mod forget;
 mod hold;
 mod objects;
 mod pack;

@@ -99,6 +99,9 @@ impl Store {
         for index in 0..steps.len() {
             let (before, old) = self.read_for(&steps[index], &packed)?;
             (steps[index].before, steps[index].old) = (before, old);
+            if steps[index].lock.as_ref().is_some_and(|lock| lock.was_left) {
+                self.settle_log(steps[index].name.as_bstr(), old)?;
+            }
             steps[index].check()?;
             self.check_name(&steps, index, &packed)?;
         }
@@ -251,16 +254,11 @@ impl PreparedRefs<'_> {
     /// As [`commit`](Self::commit), with another name in the reflogs; unless `durable`, only as durable as the filesystem makes
     /// it.
     pub fn commit_as(mut self, who: &Signature, durable: bool) -> Result<()> {
-        for step in &self.steps {
-            self.stage(step, durable)?;
-        }
+        self.steps.iter().try_for_each(|step| self.stage(step))?;
         if durable {
             self.sync_locks()?;
         }
-        for index in 0..self.steps.len() {
-            self.log(index, who, durable)?;
-            self.set(&self.steps[index])?;
-        }
+        self.move_refs(who, durable)?;
         self.remove(who, durable)?;
         if durable {
             self.sync_folders()?;
@@ -269,31 +267,63 @@ impl PreparedRefs<'_> {
         Ok(())
     }
 
+    /// Write the logs and give the refs their new values. A log tells of what happened only.
+    fn move_refs(&self, who: &Signature, durable: bool) -> Result<()> {
+        let mut set = 0;
+        let told = (0..self.steps.len()).try_for_each(|index| self.log(index, who));
+        let told = told.and_then(|()| if durable { self.sync_values() } else { Ok(()) });
+        let moved = told.and_then(|()| {
+            self.steps.iter().try_for_each(|step| {
+                self.set(step)?;
+                set += 1;
+                Ok(())
+            })
+        });
+        moved.inspect_err(|_| {
+            for step in &self.steps[set..] {
+                // The error to tell is the first one.
+                let _ = self.store.settle_log(step.name.as_bstr(), step.old);
+            }
+        })
+    }
+
     /// Write a new value beside the lock.
-    fn stage(&self, step: &Step, durable: bool) -> Result<()> {
+    fn stage(&self, step: &Step) -> Result<()> {
         let What::Set(value) = &step.what else { return Ok(()) };
         if !step.moves() {
             return Ok(());
         }
         let path = staged(&self.store.ref_file(step.name.as_bstr()));
-        std::fs::write(&path, value.encode()).map_err(Error::io("write", &path))?;
-        if durable { sync::sync_file(&path) } else { Ok(()) }
+        std::fs::write(&path, value.encode()).map_err(Error::io("write", &path))
+    }
+
+    /// Make new values and the lines in logs durable, before the refs get the values.
+    fn sync_values(&self) -> Result<()> {
+        let mut files = Vec::new();
+        for step in self.steps.iter().filter(|step| step.what != What::Delete) {
+            let name = step.name.as_bstr();
+            files.extend(Some(staged(&self.store.ref_file(name))).filter(|_| step.moves()));
+            files.extend(Some(self.store.log_file(name)).filter(|log| log.is_file()));
+        }
+        sync::sync_all(&files)
     }
 
     /// A ref that is made or removed has a moment at which it and its log tell different things. While its lock is there, that
     /// is no damage; so the lock has to be there after a power cut too.
     fn sync_locks(&self) -> Result<()> {
         let is_odd = |step: &&Step| step.what == What::Delete || step.before.is_none() && step.moves();
-        self.steps.iter().filter(is_odd).try_for_each(|step| {
+        let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
+        for step in self.steps.iter().filter(is_odd) {
             let path = self.store.ref_file(step.name.as_bstr());
             let depth = step.name.split_str("/").count();
-            let folders = path.ancestors().skip(1).take(depth).filter(|folder| folder.is_dir());
-            folders.into_iter().try_for_each(sync::sync_folder)
-        })
+            folders
+                .extend(path.ancestors().skip(1).take(depth).filter(|folder| folder.is_dir()).map(Path::to_path_buf));
+        }
+        sync::sync_all(&folders.into_iter().collect::<Vec<_>>())
     }
 
     /// Tell the ref's log of its move; nothing where it doesn't move.
-    fn log(&self, index: usize, who: &Signature, durable: bool) -> Result<()> {
+    fn log(&self, index: usize, who: &Signature) -> Result<()> {
         let step = &self.steps[index];
         let of = |name: &BString| self.steps.iter().find(|other| other.name == *name);
         let null = Id::null(gix::hash::Kind::Sha256);
@@ -309,7 +339,7 @@ impl PreparedRefs<'_> {
             What::Follow(target) => self.destination(of(target)),
         };
         let line = LogLine::new(step.old.unwrap_or(null), new.unwrap_or(null), who, step.message.as_bstr());
-        self.store.append_log(step.name.as_bstr(), &line, step.begin_log, durable)
+        self.store.append_log(step.name.as_bstr(), &line, step.begin_log, false)
     }
 
     /// Where the ref goes in the end that a symbolic one stands for.
