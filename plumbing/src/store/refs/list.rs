@@ -49,6 +49,31 @@ impl Store {
         Ok(all)
     }
 
+    /// The refs in files of their own whose names begin with `prefix` and that point at an object, sorted by name.
+    pub fn loose_refs_below(&self, prefix: &str) -> Result<Vec<(String, Id)>> {
+        let loose = self.loose_refs(prefix.into())?.into_iter();
+        let direct = loose.filter_map(|(name, value)| match value {
+            Value::Id(id) => Some((name.to_string(), id)),
+            _ => None,
+        });
+        Ok(direct.collect())
+    }
+
+    /// The refs in `packed-refs` whose names begin with `prefix`, sorted by name; a loose one of the same name counts
+    /// instead.
+    pub fn packed_refs_below(&self, prefix: &str) -> Result<Vec<(String, Id)>> {
+        let packed = self.read_packed()?;
+        packed.entries(prefix.into())?.map(|entry| entry.map(|entry| (entry.name.to_string(), entry.id))).collect()
+    }
+
+    /// What tells the present `packed-refs` from any other: it is replaced as a whole. `None` where there is none.
+    pub fn packed_state(&self) -> Option<String> {
+        use std::os::unix::fs::MetadataExt;
+        let about = std::fs::metadata(self.packed_file()).ok()?;
+        let times = [about.mtime(), about.mtime_nsec(), about.ctime(), about.ctime_nsec()];
+        Some(format!("{} {} {}", about.ino(), about.size(), times.map(|time| time.to_string()).join(" ")))
+    }
+
     /// The loose refs whose names begin so.
     pub(super) fn loose_refs(&self, prefix: &BStr) -> Result<BTreeMap<BString, Value>> {
         let folder = prefix.rfind_byte(b'/').map_or(b"refs".as_bstr(), |at| prefix[..at].as_bstr());
