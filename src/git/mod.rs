@@ -117,6 +117,31 @@ impl Abbrev {
     }
 }
 
+/// A decimal number as C's strtol(3) reads it: with blanks and a sign before it, and nothing after it.
+pub fn number(text: &str) -> Option<i64> {
+    text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']).parse().ok()
+}
+
+/// A number as git's options take it: decimal, octal (`017`) or hexadecimal (`0x1f`), in thousands (`1k`, of 1024), `m` or `g`.
+pub fn scaled_number(text: &str) -> Option<i64> {
+    let text = text.trim_start();
+    let (digits, factor) = match text.char_indices().last()? {
+        (at, 'k' | 'K') => (&text[..at], 1 << 10),
+        (at, 'm' | 'M') => (&text[..at], 1 << 20),
+        (at, 'g' | 'G') => (&text[..at], 1 << 30),
+        _ => (text, 1),
+    };
+    let (negative, digits) = digits.strip_prefix('-').map_or((false, digits), |digits| (true, digits));
+    let digits = if negative { digits } else { digits.strip_prefix('+').unwrap_or(digits) };
+    let number = match (digits.strip_prefix("0x").or(digits.strip_prefix("0X")), digits.strip_prefix('0')) {
+        (Some(hex), _) => i64::from_str_radix(hex, 16),
+        (None, Some(octal)) if !octal.is_empty() => i64::from_str_radix(octal, 8),
+        _ => digits.parse(),
+    };
+    let number = number.ok().filter(|number| *number >= 0)?.checked_mul(factor)?;
+    Some(if negative { -number } else { number })
+}
+
 /// Shortest automatic abbreviation.
 const AUTO_MIN: u32 = 7;
 

@@ -17,10 +17,11 @@ use crate::output::screen::Screen;
 use crate::report::Failure;
 
 #[derive(clap::Args)]
+#[command(args_override_self = true, infer_long_args = true)]
 pub struct ShowArgs {
     /// At most N entries; `-N` is the same
-    #[arg(short = 'n', long, value_name = "N")]
-    max_count: Option<usize>,
+    #[arg(short = 'n', long, value_name = "N", allow_hyphen_values = true)]
+    max_count: Option<String>,
     /// Not the first N entries
     #[arg(long, value_name = "N", default_value_t = 0)]
     skip: usize,
@@ -64,8 +65,10 @@ pub fn run(mut args: ShowArgs, store: &Store) -> Result<ExitCode, Failure> {
     if let Some(at) = args.refs.iter().rposition(|text| text.starts_with('-') && text.len() > 1) {
         let text = args.refs.remove(at);
         let digits = text.strip_prefix("-n").unwrap_or(&text[1..]);
-        let count = digits.parse().map_err(|_| Failure::fatal(format!("unrecognized argument: {text}")))?;
-        args.max_count = Some(count);
+        if digits.is_empty() || digits.bytes().any(|byte| !byte.is_ascii_digit()) {
+            return Err(Failure::fatal(format!("unrecognized argument: {text}")));
+        }
+        args.max_count = Some(digits.to_owned());
     }
     let date = args.date.as_deref().map(|text| {
         DateFormat::parse(text).ok_or_else(|| Failure::fatal(format!("unknown date format {text}")))
@@ -75,7 +78,14 @@ pub fn run(mut args: ShowArgs, store: &Store) -> Result<ExitCode, Failure> {
     let mut screen = Screen::new();
     let shower = Shower { store, args: &args, date };
     let mut skip = args.skip;
-    let mut left = args.max_count.unwrap_or(usize::MAX);
+    let mut left = match &args.max_count {
+        None => usize::MAX,
+        Some(text) => {
+            let number = git::number(text).ok_or_else(|| Failure::fatal(format!("'{text}': not an integer")))?;
+            // Fewer than none are all.
+            usize::try_from(number).unwrap_or(usize::MAX)
+        }
+    };
     let mut first = true;
     while left > 0 {
         let Some(walk) = next(store, &mut walks)? else { break };

@@ -177,7 +177,8 @@ const FOR_EACH_REF: Table = Table {
         "--merged=<commit>",
         "--merged|<branch>",
         "--no-merged=<commit>",
-        "--exclude=<ref-pattern>",
+        "--exclude=<ref>",
+        "--exclude=refs/t*/*",
         "--ignore-case",
         "--omit-empty",
         "--include-root-refs",
@@ -226,8 +227,6 @@ const SHOW_REF: Table = Table {
         "--exists",
         "--exclude-existing",
         "--exclude-existing=refs/heads/",
-        "-sd",
-        "-ds",
         "-qd",
         "--bogus",
     ],
@@ -374,7 +373,7 @@ const SYMBOLIC_REF: Table = Table {
     rounds: 80,
     options: &["-q", "--short", "--no-recurse", "-m|<text>", "-d"],
     most_options: 2,
-    operands: &["HEAD", "refs/heads/link", "<any-ref>", "<any-ref>|<ref>", "HEAD|<ref>", "<new-ref>|<any-ref>", "a|b|c", ""],
+    operands: &["HEAD", "refs/heads/link", "<any-ref>", "HEAD|<ref>", "refs/x/new|<any-ref>", "<ref>|<ref>", "a|b|c", ""],
     ..Table::WRITES
 };
 
@@ -382,7 +381,7 @@ const REFLOG_WRITES: Table = Table {
     command: "reflog",
     rounds: 80,
     always: &["expire", "expire", "delete"],
-    options: &["--rewrite", "--updateref", "--dry-run", "-n", "--verbose"],
+    options: &["--rewrite", "--updateref", "--dry-run", "--verbose"],
     operands: &[
         "--expire=<time>|<branch>",
         "--expire=<time>|--expire-unreachable=<time>|<branch>",
