@@ -25,11 +25,12 @@ fn command() -> Command {
 }
 
 fn with_candidates(command: Command) -> Command {
-    command.mut_args(|arg| match kinds(&arg) {
-        kinds if kinds.is_empty() => arg,
-        kinds => arg.add(ArgValueCandidates::new(move || candidates(&kinds))),
-    })
-    .mut_subcommands(with_candidates)
+    command
+        .mut_args(|arg| match kinds(&arg) {
+            kinds if kinds.is_empty() => arg,
+            kinds => arg.add(ArgValueCandidates::new(move || candidates(&kinds))),
+        })
+        .mut_subcommands(with_candidates)
 }
 
 /// What a value can be.

@@ -233,7 +233,8 @@ fn cli_md() -> String {
 
 /// The commands that a help text lists.
 fn subcommands(help: &str) -> Vec<&str> {
-    let listed = help.split("\nCommands:\n").nth(1).unwrap_or_default().lines().take_while(|line| line.starts_with(' '));
+    let listed =
+        help.split("\nCommands:\n").nth(1).unwrap_or_default().lines().take_while(|line| line.starts_with(' '));
     let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     names.map(|line| line.split_whitespace().next().unwrap()).filter(|name| *name != "help").collect()
 }

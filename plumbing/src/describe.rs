@@ -58,7 +58,8 @@ pub enum Outcome {
 
 /// Where a blob came in: the first commit before `tip` in whose tree it is, and its path there.
 pub fn find_blob(store: &Store, tip: Id, blob: Id) -> Result<Option<(Id, BString)>> {
-    let commits = history::Walk { tips: vec![tip], ..history::Walk::default() }.commits(store)?.collect::<Result<Vec<_>>>()?;
+    let commits =
+        history::Walk { tips: vec![tip], ..history::Walk::default() }.commits(store)?.collect::<Result<Vec<_>>>()?;
     let mut seen = HashSet::new();
     for commit in commits.iter().rev() {
         if let Some(path) = path_of(store, commit.tree, blob, b"".as_bstr(), &mut seen)? {
@@ -121,11 +122,17 @@ impl Queue {
 pub const MOST_CANDIDATES: usize = 26;
 
 /// Describe `commit` by the `names` of commits.
-pub fn describe(ancestry: &mut Ancestry<'_>, names: &HashMap<Id, Name>, commit: Id, options: Options) -> Result<Outcome> {
+pub fn describe(
+    ancestry: &mut Ancestry<'_>,
+    names: &HashMap<Id, Name>,
+    commit: Id,
+    options: Options,
+) -> Result<Outcome> {
     if let Some(name) = names.get(&commit).filter(|name| name.rank >= options.least) {
         return Ok(Outcome::Exact(name.clone()));
     }
-    let mut walk = Walk { ancestry, first_parent: options.first_parent, signs: HashMap::new(), queue: Queue::default(), seen: 0 };
+    let mut walk =
+        Walk { ancestry, first_parent: options.first_parent, signs: HashMap::new(), queue: Queue::default(), seen: 0 };
     walk.begin(commit)?;
     let mut candidates: Vec<Candidate> = Vec::new();
     let (mut unannotated, mut annotated) = (false, false);
@@ -147,7 +154,10 @@ pub fn describe(ancestry: &mut Ancestry<'_>, names: &HashMap<Id, Name>, commit: 
             None => {}
         }
         let signs = walk.signs[&id];
-        candidates.iter_mut().filter(|candidate| signs & candidate.within == 0).for_each(|candidate| candidate.depth += 1);
+        candidates
+            .iter_mut()
+            .filter(|candidate| signs & candidate.within == 0)
+            .for_each(|candidate| candidate.depth += 1);
         if annotated && walk.queue.heap.is_empty() {
             let best = candidates.iter().map(|candidate| candidate.depth).min();
             let within = candidates.iter().filter(|c| Some(c.depth) == best).fold(0, |all, c| all | c.within);

@@ -49,8 +49,11 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         include.push("refs/tags/*".into());
     }
     let exclude = args.exclude.into_iter().map(Into::into).collect();
-    let packing =
-        Packing { include: include.into_iter().map(Into::into).collect(), exclude, prune: args.prune || !args.no_prune };
+    let packing = Packing {
+        include: include.into_iter().map(Into::into).collect(),
+        exclude,
+        prune: args.prune || !args.no_prune,
+    };
     globals.repository()?.pack_refs(&packing)?;
     Ok(ExitCode::SUCCESS)
 }

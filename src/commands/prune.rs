@@ -51,7 +51,13 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
 }
 
 /// Ask, prune, and say what went.
-pub fn go(flags: &Flags, warning: &str, containers: bool, images: Images, globals: &Globals) -> Result<ExitCode, Failure> {
+pub fn go(
+    flags: &Flags,
+    warning: &str,
+    containers: bool,
+    images: Images,
+    globals: &Globals,
+) -> Result<ExitCode, Failure> {
     let filter = Filter::parse(&flags.filter)?;
     let store = globals.store()?;
     if !flags.force && !confirm(warning)? {

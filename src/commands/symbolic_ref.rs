@@ -101,8 +101,11 @@ fn set(store: &Store, name: &str, target: &str, reason: Option<&str>) -> Result<
     }
     let bad = || Failure::fatal(format!("Refusing to set '{name}' to invalid ref '{target}'"));
     let target = FullName::try_from(target).map_err(|_| bad())?;
-    let log =
-        LogChange { mode: RefLog::AndReference, force_create_reflog: false, message: reason.unwrap_or_default().into() };
+    let log = LogChange {
+        mode: RefLog::AndReference,
+        force_create_reflog: false,
+        message: reason.unwrap_or_default().into(),
+    };
     change(store, name, Change::Update { log, expected: PreviousValue::Any, new: Target::Symbolic(target) })
 }
 

@@ -65,7 +65,9 @@ pub fn name_to_id(store: &Store, text: &str) -> Result<Option<Id>, Failure> {
         Ok(id) => Ok(Some(id)),
         Err(Error::NotFound { .. }) => Ok(None),
         // An entry that a reflog doesn't have ends git at once, and so does a branch that follows none.
-        Err(error @ Error::Invalid { what: "reflog entry" | "upstream", .. }) => Err(Failure::fatal(error.to_string())),
+        Err(error @ Error::Invalid { what: "reflog entry" | "upstream" | "relative path", .. }) => {
+            Err(Failure::fatal(error.to_string()))
+        }
         Err(error @ (Error::Ambiguous { .. } | Error::Invalid { .. })) => {
             eprintln!("error: {}", crate::output::printable(&error.to_string()));
             Ok(None)
@@ -120,26 +122,6 @@ impl Abbrev {
 /// A decimal number as C's strtol(3) reads it: with blanks and a sign before it, and nothing after it.
 pub fn number(text: &str) -> Option<i64> {
     text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']).parse().ok()
-}
-
-/// A number as git's options take it: decimal, octal (`017`) or hexadecimal (`0x1f`), in thousands (`1k`, of 1024), `m` or `g`.
-pub fn scaled_number(text: &str) -> Option<i64> {
-    let text = text.trim_start();
-    let (digits, factor) = match text.char_indices().last()? {
-        (at, 'k' | 'K') => (&text[..at], 1 << 10),
-        (at, 'm' | 'M') => (&text[..at], 1 << 20),
-        (at, 'g' | 'G') => (&text[..at], 1 << 30),
-        _ => (text, 1),
-    };
-    let (negative, digits) = digits.strip_prefix('-').map_or((false, digits), |digits| (true, digits));
-    let digits = if negative { digits } else { digits.strip_prefix('+').unwrap_or(digits) };
-    let number = match (digits.strip_prefix("0x").or(digits.strip_prefix("0X")), digits.strip_prefix('0')) {
-        (Some(hex), _) => i64::from_str_radix(hex, 16),
-        (None, Some(octal)) if !octal.is_empty() => i64::from_str_radix(octal, 8),
-        _ => digits.parse(),
-    };
-    let number = number.ok().filter(|number| *number >= 0)?.checked_mul(factor)?;
-    Some(if negative { -number } else { number })
 }
 
 /// Shortest automatic abbreviation.

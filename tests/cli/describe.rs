@@ -20,20 +20,35 @@ pub fn history(seed: u64) -> Court {
     let who = "A U Thor <a@example.org>";
     for number in 1..=60_u64 {
         let seconds = 1_700_000_000 + number * 60 - dice.roll(4) * 45;
-        script += &format!("commit refs/heads/all\nmark :{number}\ncommitter {who} {seconds} +0000\ndata 2\n{}\n", number % 10);
+        script += &format!(
+            "commit refs/heads/all\nmark :{number}\ncommitter {who} {seconds} +0000\ndata 2\n{}\n",
+            number % 10
+        );
         if number > 1 {
-            let mut parents: Vec<u64> = (0..=dice.roll(6).saturating_sub(3)).map(|_| number - 1 - dice.roll(8.min(number - 1))).collect();
+            let mut parents: Vec<u64> =
+                (0..=dice.roll(6).saturating_sub(3)).map(|_| number - 1 - dice.roll(8.min(number - 1))).collect();
             parents.dedup();
             let mut seen = Vec::new();
-            parents.retain(|parent| !seen.contains(parent) && { seen.push(*parent); true });
+            parents.retain(|parent| {
+                !seen.contains(parent) && {
+                    seen.push(*parent);
+                    true
+                }
+            });
             script += &format!("from :{}\n", parents[0]);
             parents[1..].iter().for_each(|parent| script += &format!("merge :{parent}\n"));
         }
         script += &format!("M 644 inline file\ndata 3\n{number:>2}\n\n");
         match dice.roll(9) {
             0 => {
-                script += &format!("tag a{number}\nfrom :{number}\ntagger {who} {} +0000\ndata 1\nx\n", seconds + dice.roll(9));
-                script += &format!("tag twin{number}\nfrom :{number}\ntagger {who} {} +0000\ndata 1\nx\n", seconds + dice.roll(9));
+                script += &format!(
+                    "tag a{number}\nfrom :{number}\ntagger {who} {} +0000\ndata 1\nx\n",
+                    seconds + dice.roll(9)
+                );
+                script += &format!(
+                    "tag twin{number}\nfrom :{number}\ntagger {who} {} +0000\ndata 1\nx\n",
+                    seconds + dice.roll(9)
+                );
             }
             1 => script += &format!("reset refs/tags/l{number}\nfrom :{number}\n\n"),
             2 => script += &format!("reset refs/heads/b{number}\nfrom :{number}\n\n"),
@@ -75,7 +90,8 @@ fn describe_is_gits() {
         for (turn, commit) in commits.iter().enumerate() {
             for (place, option) in options.iter().enumerate() {
                 if (turn + place) % 5 == 0 || std::env::var_os("RD_JUDGE").is_some() {
-                    let words: Vec<&str> = ["describe"].into_iter().chain(option.iter().copied()).chain([commit.as_str()]).collect();
+                    let words: Vec<&str> =
+                        ["describe"].into_iter().chain(option.iter().copied()).chain([commit.as_str()]).collect();
                     court.compare_in_place(&words);
                 }
             }

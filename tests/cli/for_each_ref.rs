@@ -159,7 +159,8 @@ fn for_each_ref_is_gits() {
 #[test]
 fn messages_and_branches_that_follow_others_are_gits() {
     let mut court = Court::new();
-    let messages = ["one", "a b\nc\n\nbody\n", "\n\nlate\n", "x\n\ny\n-----BEGIN PGP SIGNATURE-----\nz\n", "", "s\n\n\n\nb\n\n"];
+    let messages =
+        ["one", "a b\nc\n\nbody\n", "\n\nlate\n", "x\n\ny\n-----BEGIN PGP SIGNATURE-----\nz\n", "", "s\n\n\n\nb\n\n"];
     for dir in [court.git_dir(), court.sandbox.store_dir()] {
         for (number, message) in messages.iter().enumerate() {
             let parent = court.first.to_string();

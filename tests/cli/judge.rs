@@ -295,7 +295,8 @@ impl Court {
 
     /// Compare a file of both repositories.
     pub fn compare_files(&mut self, path: &str) {
-        let read = |dir: PathBuf| std::fs::read(dir.join(path)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let read =
+            |dir: PathBuf| std::fs::read(dir.join(path)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let (git, rd) = (read(self.git_dir()).ok(), read(self.sandbox.store_dir()).ok());
         self.compared += 1;
         if git != rd {
@@ -309,7 +310,9 @@ impl Court {
             let mut lines = Vec::new();
             for name in self.git_text(&dir, &["for-each-ref", "--include-root-refs", "--format=%(refname)"]).lines() {
                 let log = std::fs::read_to_string(dir.join("logs").join(name)).unwrap_or_default();
-                let line = |line: &str| format!("{name} {} {}", &line[..129], line.split_once('>').map_or("", |(_, rest)| rest));
+                let line = |line: &str| {
+                    format!("{name} {} {}", &line[..129], line.split_once('>').map_or("", |(_, rest)| rest))
+                };
                 lines.extend(log.lines().map(line));
             }
             lines

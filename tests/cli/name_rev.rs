@@ -22,7 +22,8 @@ fn name_rev_is_gits() {
         for (turn, commit) in commits.iter().enumerate() {
             for (place, option) in options.iter().enumerate() {
                 if (turn + place) % 4 == 0 || std::env::var_os("RD_JUDGE").is_some() {
-                    let words: Vec<&str> = ["name-rev"].into_iter().chain(option.iter().copied()).chain([commit.as_str()]).collect();
+                    let words: Vec<&str> =
+                        ["name-rev"].into_iter().chain(option.iter().copied()).chain([commit.as_str()]).collect();
                     court.compare_in_place(&words);
                 }
             }
@@ -78,6 +79,7 @@ fn all_commits_are_named() {
     let dir = court.git_dir();
     let mut git: Vec<String> = court.git_text(&dir, &["name-rev", "--all"]).lines().map(str::to_owned).collect();
     git.sort();
-    let rd = court.sandbox.ok([std::ffi::OsStr::new("--git-dir"), dir.as_os_str(), "name-rev".as_ref(), "--all".as_ref()]);
+    let rd =
+        court.sandbox.ok([std::ffi::OsStr::new("--git-dir"), dir.as_os_str(), "name-rev".as_ref(), "--all".as_ref()]);
     assert_eq!(rd.lines().map(str::to_owned).collect::<Vec<_>>(), git);
 }

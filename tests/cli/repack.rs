@@ -38,7 +38,10 @@ fn long(own: &str) -> String {
 
 fn packed_bytes(sandbox: &Sandbox) -> u64 {
     let dir = std::fs::read_dir(sandbox.store_dir().join("objects/pack")).unwrap();
-    dir.flatten().filter(|entry| entry.path().extension().is_some_and(|e| e == "pack")).map(|e| e.metadata().unwrap().len()).sum()
+    dir.flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|e| e == "pack"))
+        .map(|e| e.metadata().unwrap().len())
+        .sum()
 }
 
 #[test]
@@ -128,7 +131,8 @@ fn a_repacking_that_is_killed_loses_nothing() {
     let sandbox = Sandbox::new();
     let texts: Vec<String> = (0..40).map(|number| long(&format!("{number}\n"))).collect();
     let names: Vec<String> = (0..40).map(|number| format!("f{number}")).collect();
-    let files: Vec<(&str, &str)> = names.iter().zip(&texts).map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let files: Vec<(&str, &str)> =
+        names.iter().zip(&texts).map(|(name, text)| (name.as_str(), text.as_str())).collect();
     sandbox.image("web", &files);
     for micros in [500, 3_000, 10_000, 30_000, 60_000, 100_000, 200_000, 400_000] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rd"))

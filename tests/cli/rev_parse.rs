@@ -239,9 +239,21 @@ fn branches_that_others_follow_are_named() {
         court.git_text(&dir, &["update-ref", "-m", "checkout: moving from main to v1", "HEAD", "main"]);
     }
     for option in ["", "--symbolic-full-name", "--abbrev-ref", "--verify|-q"] {
-        for operand in
-            ["@{u}", "main@{upstream}", "HEAD@{U}", "v1@{u}", "side/way@{u}", "@{push}", "@{-1}", "@{-2}", "@{-3}", "@{u}~0", "@{-1}^{tree}", "@{1}", "@{0}"]
-        {
+        for operand in [
+            "@{u}",
+            "main@{upstream}",
+            "HEAD@{U}",
+            "v1@{u}",
+            "side/way@{u}",
+            "@{push}",
+            "@{-1}",
+            "@{-2}",
+            "@{-3}",
+            "@{u}~0",
+            "@{-1}^{tree}",
+            "@{1}",
+            "@{0}",
+        ] {
             let words = format!("rev-parse|{option}|{operand}");
             court.compare(&words.split('|').filter(|word| !word.is_empty()).collect::<Vec<_>>());
         }

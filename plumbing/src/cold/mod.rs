@@ -113,7 +113,13 @@ struct Found {
     packed: Vec<(Id, u64)>,
 }
 
-fn find(store: &Store, cutoff: i64, names: &HashMap<Id, order::Name>, hot: &Hot<'_>, old: &[ColdPack]) -> Result<Found> {
+fn find(
+    store: &Store,
+    cutoff: i64,
+    names: &HashMap<Id, order::Name>,
+    hot: &Hot<'_>,
+    old: &[ColdPack],
+) -> Result<Found> {
     use std::os::unix::fs::MetadataExt;
     let mut found = Found { items: Vec::new(), packed: Vec::new() };
     for (id, name) in names {

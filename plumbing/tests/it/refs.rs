@@ -49,41 +49,51 @@ fn no_move_is_lost_while_refs_are_packed() {
     let path = store.dir().to_owned();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let packers: Vec<_> = [true, false].map(|by_rd| {
-            let (path, done) = (&path, &done);
-            scope.spawn(move || {
-                let store = Store::open(path).unwrap();
-                while !done.load(Ordering::Relaxed) {
-                    match by_rd {
-                        true => drop(store.pack_refs(&Packing::default()).unwrap()),
-                        // Where rd holds the lock for longer than git waits, git says so; nothing else may happen.
-                        false => {
-                            let args = ["-c", "core.packedRefsTimeout=10000", "-c", "core.filesRefLockTimeout=10000"];
-                            let mut git = Command::new("git");
-                            git.arg("--git-dir").arg(path).args(args).args(["pack-refs", "--all"]);
-                            assert!(git.status().unwrap().success());
+        let packers: Vec<_> = [true, false]
+            .map(|by_rd| {
+                let (path, done) = (&path, &done);
+                scope.spawn(move || {
+                    let store = Store::open(path).unwrap();
+                    while !done.load(Ordering::Relaxed) {
+                        match by_rd {
+                            true => drop(store.pack_refs(&Packing::default()).unwrap()),
+                            // Where rd holds the lock for longer than git waits, git says so; nothing else may happen.
+                            false => {
+                                let args =
+                                    ["-c", "core.packedRefsTimeout=10000", "-c", "core.filesRefLockTimeout=10000"];
+                                let mut git = Command::new("git");
+                                git.arg("--git-dir").arg(path).args(args).args(["pack-refs", "--all"]);
+                                assert!(git.status().unwrap().success());
+                            }
                         }
                     }
-                }
+                })
             })
-        })
-        .into();
-        let writers: Vec<_> = (0..3).map(|writer| {
-            let (path, ids) = (&path, &ids);
-            scope.spawn(move || {
-                let store = Store::open(path).unwrap();
-                let (stays, goes) = (format!("refs/x/{writer}/stays"), format!("refs/x/{writer}/goes"));
-                store.update_ref(&stays, ids[0], Expect::Missing, "begin").unwrap();
-                for pair in ids.windows(2) {
-                    store.update_ref(&stays, pair[1], Expect::Id(pair[0]), "move").unwrap();
-                    store.update_ref(&goes, pair[0], Expect::Missing, "make").unwrap();
-                    assert_eq!(store.get_ref(&goes).unwrap(), Some(pair[0]));
-                    assert!(store.list_refs("refs/x/").unwrap().iter().any(|(name, id)| *name == stays && *id == pair[1]));
-                    store.delete_ref(&goes, pair[0]).unwrap();
-                    assert_eq!(store.get_ref(&goes).unwrap(), None);
-                }
+            .into();
+        let writers: Vec<_> = (0..3)
+            .map(|writer| {
+                let (path, ids) = (&path, &ids);
+                scope.spawn(move || {
+                    let store = Store::open(path).unwrap();
+                    let (stays, goes) = (format!("refs/x/{writer}/stays"), format!("refs/x/{writer}/goes"));
+                    store.update_ref(&stays, ids[0], Expect::Missing, "begin").unwrap();
+                    for pair in ids.windows(2) {
+                        store.update_ref(&stays, pair[1], Expect::Id(pair[0]), "move").unwrap();
+                        store.update_ref(&goes, pair[0], Expect::Missing, "make").unwrap();
+                        assert_eq!(store.get_ref(&goes).unwrap(), Some(pair[0]));
+                        assert!(
+                            store
+                                .list_refs("refs/x/")
+                                .unwrap()
+                                .iter()
+                                .any(|(name, id)| *name == stays && *id == pair[1])
+                        );
+                        store.delete_ref(&goes, pair[0]).unwrap();
+                        assert_eq!(store.get_ref(&goes).unwrap(), None);
+                    }
+                })
             })
-        }).collect();
+            .collect();
         writers.into_iter().for_each(|writer| writer.join().unwrap());
         done.store(true, Ordering::Relaxed);
         packers.into_iter().for_each(|packer| packer.join().unwrap());
@@ -105,14 +115,19 @@ fn of_two_who_move_a_ref_one_wins() {
     store.update_ref("refs/x/a", ids[0], Expect::Missing, "begin").unwrap();
     let path = store.dir().to_owned();
     let wins: usize = std::thread::scope(|scope| {
-        let tries: Vec<_> = ids[1..].iter().map(|id| {
-            let (path, old) = (&path, ids[0]);
-            scope.spawn(move || match Store::open(path).unwrap().update_ref("refs/x/a", *id, Expect::Id(old), "move") {
-                Ok(()) => 1,
-                Err(Error::Raced { .. }) => 0,
-                Err(error) => panic!("{error}"),
+        let tries: Vec<_> = ids[1..]
+            .iter()
+            .map(|id| {
+                let (path, old) = (&path, ids[0]);
+                scope.spawn(move || {
+                    match Store::open(path).unwrap().update_ref("refs/x/a", *id, Expect::Id(old), "move") {
+                        Ok(()) => 1,
+                        Err(Error::Raced { .. }) => 0,
+                        Err(error) => panic!("{error}"),
+                    }
+                })
             })
-        }).collect();
+            .collect();
         tries.into_iter().map(|one| one.join().unwrap()).sum()
     });
     assert_eq!(wins, 1);
@@ -133,7 +148,8 @@ fn what_a_killed_command_left_stops_nobody() {
     store.update_ref("refs/x/b", ids[1], Expect::Missing, "make").unwrap();
     assert_eq!(store.pack_refs(&Packing::default()).unwrap(), 2);
     store.delete_ref("refs/x/a", ids[1]).unwrap();
-    let left: Vec<_> = walkdir(store.dir()).into_iter().filter(|name| name.contains(".lock") || name.contains(".new")).collect();
+    let left: Vec<_> =
+        walkdir(store.dir()).into_iter().filter(|name| name.contains(".lock") || name.contains(".new")).collect();
     assert_eq!(left, Vec::<String>::new());
 }
 

@@ -40,7 +40,8 @@ impl Listing {
     /// Read what is remembered, and work out the rest; an error where an image can't be read.
     pub fn open(store: &Store) -> Result<Self> {
         let loose = store.loose_refs_below(IMAGES)?;
-        let loose: Vec<_> = loose.into_iter().filter_map(|(name, id)| Some((ImageName::from_ref(&name)?, id))).collect();
+        let loose: Vec<_> =
+            loose.into_iter().filter_map(|(name, id)| Some((ImageName::from_ref(&name)?, id))).collect();
         let packed = match remembered(store) {
             Some(text) => text,
             None => remember(store)?,

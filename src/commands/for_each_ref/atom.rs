@@ -27,12 +27,19 @@ pub enum Field {
     /// A line of a tag's header: `object`, `type`, `tag`.
     Header(&'static str),
     Person(Role, Part),
-    Subject { sanitized: bool },
+    Subject {
+        sanitized: bool,
+    },
     Body,
     Contents(Contents),
-    Raw { size: bool },
+    Raw {
+        size: bool,
+    },
     /// The branch that this one follows, or (`push`) the one that it is pushed to.
-    Upstream { push: bool, what: Upstream },
+    Upstream {
+        push: bool,
+        what: Upstream,
+    },
     Symref(Form),
     Flag,
     Head,
@@ -40,7 +47,10 @@ pub enum Field {
     /// Commits that this ref has and another lacks, and the other way round.
     AheadBehind(plumbing::Id),
     Color(String),
-    Align { width: usize, side: Side },
+    Align {
+        width: usize,
+        side: Side,
+    },
     If(Condition),
     Then,
     Else,
@@ -183,12 +193,18 @@ fn plain(name: &str, argument: Option<&str>) -> Result<Field, Failure> {
 
 /// What git has and rd doesn't.
 fn unsupported(name: &str) -> Failure {
-    Failure::fatal(format!("rd doesn't know the field %({name}) of git's; see `rd for-each-ref --help` for those it knows"))
+    Failure::fatal(format!(
+        "rd doesn't know the field %({name}) of git's; see `rd for-each-ref --help` for those it knows"
+    ))
 }
 
 fn person(name: &str, argument: Option<&str>) -> Result<Field, Failure> {
-    let roles =
-        [("author", Role::Author), ("committer", Role::Committer), ("tagger", Role::Tagger), ("creator", Role::Creator)];
+    let roles = [
+        ("author", Role::Author),
+        ("committer", Role::Committer),
+        ("tagger", Role::Tagger),
+        ("creator", Role::Creator),
+    ];
     let found = roles.iter().find_map(|(prefix, role)| Some((*role, name.strip_prefix(prefix)?)));
     let unknown = || Failure::fatal(format!("unknown field name: {name}"));
     let (role, rest) = found.ok_or_else(unknown)?;

@@ -72,13 +72,15 @@ impl<'s> Filter<'s> {
         if !self.points_at.is_empty() && !self.points_there(item.listed.id)? {
             return Ok(false);
         }
-        let asks = self.contains.is_some() || self.no_contains.is_some() || self.merged.is_some() || self.no_merged.is_some();
+        let asks =
+            self.contains.is_some() || self.no_contains.is_some() || self.merged.is_some() || self.no_merged.is_some();
         if !asks {
             return Ok(true);
         }
         let Some(commit) = values.commit_of(item)? else { return Ok(false) };
         let ancestry = &mut self.ancestry;
-        let mut holds = |contains: &mut Option<Contains>| contains.as_mut().map(|asked| asked.asks(ancestry, commit)).transpose();
+        let mut holds =
+            |contains: &mut Option<Contains>| contains.as_mut().map(|asked| asked.asks(ancestry, commit)).transpose();
         let (with, without) = (holds(&mut self.contains)?, holds(&mut self.no_contains)?);
         Ok(with != Some(false)
             && without != Some(true)

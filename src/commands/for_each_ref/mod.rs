@@ -49,7 +49,12 @@ use value::{Item, Values};
 #[command(args_override_self = true, infer_long_args = true, verbatim_doc_comment)]
 pub struct Args {
     /// What each line is made of
-    #[arg(long, value_name = "FORMAT", default_value = "%(objectname) %(objecttype)\t%(refname)", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "%(objectname) %(objecttype)\t%(refname)",
+        hide_default_value = true
+    )]
     format: String,
     /// Sort by this field: `-FIELD` backwards, `version:FIELD` by the numbers in it; of several the last counts first
     #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
@@ -148,7 +153,8 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
 /// How many refs are asked for.
 fn count(text: &str) -> Result<usize, Failure> {
     let bad = || Failure::usage(format!("invalid --count argument: `{text}'"));
-    let number = git::scaled_number(text).filter(|number| i32::try_from(*number).is_ok());
+    // What C's int doesn't hold is cut, as git has it.
+    let number = git::number(text).map(|number| number as i32);
     number.and_then(|number| usize::try_from(number).ok()).ok_or_else(bad)
 }
 

@@ -1,9 +1,9 @@
 //! The branch that another one follows, as the configuration says (git-config(1), `branch.<name>.merge`).
 
+use plumbing::Store;
 use plumbing::bstr::{BStr, ByteSlice};
 use plumbing::gix::refs::FullName;
 use plumbing::gix::remote::Direction;
-use plumbing::Store;
 
 use crate::report::Failure;
 

@@ -94,10 +94,16 @@ impl<'s> Values<'s> {
                 }
                 Value::text(shown)
             }
-            Field::Symref(form) => match &listed.symref {
-                Some(_) => Value::text(self.name(git::refs::end_of(self.store, &name.to_str_lossy())?.as_bstr(), *form)?),
-                None => Value::default(),
-            },
+            Field::Symref(form) => {
+                let mut shown = match &listed.symref {
+                    Some(_) => self.name(git::refs::end_of(self.store, &name.to_str_lossy())?.as_bstr(), *form)?,
+                    None => String::new(),
+                };
+                if atom.deref {
+                    shown.push_str("^{}");
+                }
+                Value::text(shown)
+            }
             Field::Flag => {
                 let flags = [(listed.symref.is_some(), "symref"), (listed.is_packed, "packed")];
                 Value::text(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| *flag).collect::<Vec<_>>().join(","))
@@ -198,16 +204,17 @@ impl<'s> Values<'s> {
     fn of_object(&self, object: &Object, field: &Field) -> Result<Value, Failure> {
         let is = |kind| object.kind == kind;
         let short = |id: &BStr, abbrev| {
-            let id = Id::from_hex(id).map_err(|error| Error::damaged(format!("object {}", object.id), error.to_string()))?;
+            let id =
+                Id::from_hex(id).map_err(|error| Error::damaged(format!("object {}", object.id), error.to_string()))?;
             git::abbreviate(self.store, &id, abbrev)
         };
         Ok(match field {
             Field::ObjectType => Value::text(object.kind.to_string()),
             Field::ObjectSize => Value::number(object.size),
             Field::ObjectName(abbrev) => Value::text(git::abbreviate(self.store, &object.id, *abbrev)?),
-            Field::Tree(abbrev) if is(Kind::Commit) => {
-                Value::text(message::header(&object.text, "tree").map(|id| short(id, *abbrev)).transpose()?.unwrap_or_default())
-            }
+            Field::Tree(abbrev) if is(Kind::Commit) => Value::text(
+                message::header(&object.text, "tree").map(|id| short(id, *abbrev)).transpose()?.unwrap_or_default(),
+            ),
             Field::Parent(abbrev) if is(Kind::Commit) => {
                 let parents = message::headers(&object.text, "parent").map(|id| short(id, *abbrev));
                 Value::text(parents.collect::<Result<Vec<_>, _>>()?.join(" "))
@@ -232,7 +239,12 @@ impl<'s> Values<'s> {
         })
     }
 
-    fn upstream(&self, listed: &Listed, found: &upstream::Found, what: &super::atom::Upstream) -> Result<String, Failure> {
+    fn upstream(
+        &self,
+        listed: &Listed,
+        found: &upstream::Found,
+        what: &super::atom::Upstream,
+    ) -> Result<String, Failure> {
         use super::atom::Upstream;
         Ok(match what {
             Upstream::RemoteName => found.remote.clone(),
@@ -289,10 +301,9 @@ fn person(object: &Object, role: Role, part: &Part) -> Value {
         Part::Name => Value::text(message::name(who).to_vec()),
         Part::Email(form) => Value::text(email(message::email(who), *form).to_vec()),
         Part::Date(format) => match message::time(who) {
-            Some(time) => Value {
-                text: format.format(time).into(),
-                number: Some(u64::try_from(time.seconds).unwrap_or(0)),
-            },
+            Some(time) => {
+                Value { text: format.format(time).into(), number: Some(u64::try_from(time.seconds).unwrap_or(0)) }
+            }
             None => Value { text: Vec::new(), number: Some(0) },
         },
     }

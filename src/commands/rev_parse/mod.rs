@@ -198,7 +198,8 @@ impl Parse<'_> {
             let sign = if symmetric { Sign::Plain } else { Sign::Reversed };
             self.state.show_rev(sign, &from, Some(&left))?;
             if symmetric {
-                for base in merge_bases(store, from, to)? {
+                let Some(bases) = merge_bases(store, from, to)? else { return Ok(false) };
+                for base in bases {
                     self.state.show_rev(Sign::Reversed, &base, None)?;
                 }
             }
@@ -243,6 +244,17 @@ impl Parse<'_> {
             _ => Err(self.state.no_single_revision()),
         }
     }
+}
+
+/// Whether it could match paths without being one: it has an unescaped sign of a pattern.
+fn is_pathspec(arg: &str) -> bool {
+    let mut escaped = false;
+    let sign = arg.chars().any(|c| {
+        let is_sign = !escaped && matches!(c, '*' | '?' | '[');
+        escaped = !escaped && c == '\\';
+        is_sign
+    });
+    sign || arg.starts_with(":(")
 }
 
 /// What git makes of the value of `--short`: the number that it begins with, cut to what C's int holds.
@@ -294,14 +306,14 @@ fn split_parents(arg: &str) -> Option<(&str, Parents)> {
     Some((name, Parents::Exclude(number)))
 }
 
-/// Those of the commits that two tags or commits lead to; none where one leads to something else.
-fn merge_bases(store: &Store, one: Id, two: Id) -> Result<Vec<Id>, Failure> {
+/// Those of the commits that two tags or commits lead to; `None` where one leads to something else.
+fn merge_bases(store: &Store, one: Id, two: Id) -> Result<Option<Vec<Id>>, Failure> {
     let (Some(one), Some(two)) = (git::peel(store, one, Kind::Commit)?, git::peel(store, two, Kind::Commit)?) else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
     let bases = store.repo().merge_bases_many(one, &[two]);
     let bases = bases.map_err(Error::git(format!("find the merge bases of {one} and {two}")))?;
-    Ok(bases.into_iter().map(|base| base.detach()).collect())
+    Ok(Some(bases.into_iter().map(|base| base.detach()).collect()))
 }
 
 /// An argument that is no revision must be a path that exists.
@@ -309,7 +321,7 @@ pub fn verify_path(arg: &str) -> Result<(), Failure> {
     if arg.starts_with('-') {
         return Err(Failure::fatal(format!("option '{arg}' must come before non-option arguments")));
     }
-    if std::fs::symlink_metadata(arg).is_ok() {
+    if std::fs::symlink_metadata(arg).is_ok() || is_pathspec(arg) {
         return Ok(());
     }
     Err(Failure::fatal(format!(

@@ -105,7 +105,9 @@ fn spec(line: &str) -> Result<Spec, Failure> {
         help: text.into(),
         is_heading: true,
     };
-    let Some(space) = line.find(char::is_whitespace).filter(|at| *at > 0) else { return Ok(heading(line.trim_start())) };
+    let Some(space) = line.find(char::is_whitespace).filter(|at| *at > 0) else {
+        return Ok(heading(line.trim_start()));
+    };
     let (word, help) = (&line[..space], line[space..].trim_start());
     let end = word.find(['*', '=', '?', '!']).unwrap_or(word.len());
     let (name, flags) = word.split_at(end);

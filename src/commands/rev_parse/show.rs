@@ -107,7 +107,9 @@ impl<'a> State<'a> {
                 match self.full_names(name).as_slice() {
                     [] => Ok(()),
                     [full] => {
-                        let shown = self.abbrev_ref.map_or_else(|| full.clone(), |mode| git::refs::shorten(self.store, full, mode));
+                        let shown = self
+                            .abbrev_ref
+                            .map_or_else(|| full.clone(), |mode| git::refs::shorten(self.store, full, mode));
                         self.show_signed(sign, &shown)
                     }
                     _ => {

@@ -177,7 +177,10 @@ impl Record {
 fn rounds(wanted: impl Fn(&Table) -> bool) -> Vec<(&'static Table, usize)> {
     let times = usize::try_from(number("RD_JUDGE_ROUNDS", 1)).unwrap();
     let only = std::env::var("RD_JUDGE_ONLY").ok();
-    let tables = tables::TABLES.iter().chain(refs::TABLES).filter(|table| only.as_ref().is_none_or(|only| only.split(',').any(|only| only == table.command)));
+    let tables = tables::TABLES
+        .iter()
+        .chain(refs::TABLES)
+        .filter(|table| only.as_ref().is_none_or(|only| only.split(',').any(|only| only == table.command)));
     // The number of a round says which table of the command it belongs to, so that two of them don't ask the same.
     let tables = tables.enumerate().filter(|(_, table)| wanted(table));
     tables.flat_map(|(at, table)| (0..table.rounds * times).map(move |round| (table, at << 24 | round))).collect()

@@ -41,7 +41,18 @@ pub const RULES: &[(&str, &[&str])] = &[
     ),
     (
         "form",
-        &["", ":short", ":lstrip=1", ":lstrip=-2", ":rstrip=1", ":rstrip=-1", ":strip=2", ":lstrip=0", ":bogus", ":lstrip=a"],
+        &[
+            "",
+            ":short",
+            ":lstrip=1",
+            ":lstrip=-2",
+            ":rstrip=1",
+            ":rstrip=-1",
+            ":strip=2",
+            ":lstrip=0",
+            ":bogus",
+            ":lstrip=a",
+        ],
     ),
     (
         "date-form",
@@ -324,7 +335,17 @@ const DESCRIBE: Table = Table {
         "--first-parent",
         "--bogus",
     ],
-    operands: &["<commit>", "<commit>", "<branch>", "<commit-id>", "", "<commit>|<commit>", "<tag>", "nope", "<tree-id>"],
+    operands: &[
+        "<commit>",
+        "<commit>",
+        "<branch>",
+        "<commit-id>",
+        "",
+        "<commit>|<commit>",
+        "<tag>",
+        "nope",
+        "<tree-id>",
+    ],
     ..Table::READS
 };
 
@@ -362,9 +383,19 @@ const REFLOG: Table = Table {
         "--format=%h %gd %gs",
         "--format=%gD %gn %ge %s",
         "--no-abbrev-commit",
-        "--all",
     ],
-    operands: &["", "<branch>", "<branch>", "show|<branch>", "<branch>@{<n>}", "HEAD", "<ref>", "exists|<any-ref>", "nope"],
+    operands: &[
+        "",
+        "<branch>",
+        "<branch>",
+        "--all",
+        "show|<branch>",
+        "<branch>@{<n>}",
+        "HEAD",
+        "<ref>",
+        "exists|<any-ref>",
+        "nope",
+    ],
     ..Table::READS
 };
 
@@ -373,7 +404,16 @@ const SYMBOLIC_REF: Table = Table {
     rounds: 80,
     options: &["-q", "--short", "--no-recurse", "-m|<text>", "-d"],
     most_options: 2,
-    operands: &["HEAD", "refs/heads/link", "<any-ref>", "HEAD|<ref>", "refs/x/new|<any-ref>", "<ref>|<ref>", "a|b|c", ""],
+    operands: &[
+        "HEAD",
+        "refs/heads/link",
+        "<any-ref>",
+        "HEAD|<ref>",
+        "refs/x/new|<any-ref>",
+        "<ref>|<ref>",
+        "a|b|c",
+        "",
+    ],
     ..Table::WRITES
 };
 

@@ -6,7 +6,8 @@
 
 use super::Table;
 
-pub const TABLES: &[Table] = &[LS_TREE, LS_TREE_FORMAT, MKTREE, REV_LIST, REV_LIST_OBJECTS, MERGE_BASE, DIFF_TREE, DIFF_TREE_STDIN];
+pub const TABLES: &[Table] =
+    &[LS_TREE, LS_TREE_FORMAT, MKTREE, REV_LIST, REV_LIST_OBJECTS, MERGE_BASE, DIFF_TREE, DIFF_TREE_STDIN];
 
 const LS_TREE: Table = Table {
     command: "ls-tree",

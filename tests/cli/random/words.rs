@@ -82,7 +82,7 @@ const RULES: &[(&str, &[&str])] = &[
             "main:nope",
             "main:config/",
             "main:rootfs/",
-            "main:/etc",
+            "main:/nope",
             "<zero>",
             "<missing>",
             "0123",

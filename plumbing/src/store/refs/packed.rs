@@ -75,7 +75,8 @@ impl Packed {
         let (Some(buffer), Ok(full)) = (&self.0, gix::refs::FullName::try_from(name.to_owned())) else {
             return Ok(None);
         };
-        let found = buffer.try_find(full.as_ref()).map_err(Error::git(format!("look for '{name}' in 'packed-refs'")))?;
+        let found =
+            buffer.try_find(full.as_ref()).map_err(Error::git(format!("look for '{name}' in 'packed-refs'")))?;
         Ok(found.map(|found| found.target()))
     }
 
