@@ -119,20 +119,26 @@ impl Args {
 
 /// The usual table, or the ids; written at once, since there may be ten thousand rows.
 fn plain(rows: &[listing::Row<'_>], args: &Args) -> String {
-    let id = |row: &listing::Row<'_>| match args.no_trunc {
-        true => format!("sha256:{}", row.id),
-        false => short(row.id).to_owned(),
-    };
+    let prefix = if args.no_trunc { "sha256:" } else { "" };
+    let id = |row: &listing::Row<'_>| if args.no_trunc { row.id.to_owned() } else { short(row.id).to_owned() };
     if args.quiet {
-        return rows.iter().map(|row| id(row) + "\n").collect();
+        return rows.iter().map(|row| format!("{prefix}{}\n", id(row))).collect();
     }
+    let now = plumbing::commit::now();
     let mut sizes: HashMap<u64, String> = HashMap::new();
-    let mut text = Aligned::new(PLAIN.columns.iter().map(|column| PLAIN.header(column)));
+    let mut table = Aligned::new(PLAIN.columns.iter().map(|column| PLAIN.header(column)));
     for row in rows {
         let size = sizes.entry(row.size).or_insert_with(|| size::decimal(row.size));
-        text.push([row.repository, row.tag, &id(row), &age::ago(row.created), size]);
+        table.cell(|text| text.push_str(row.repository));
+        table.cell(|text| text.push_str(row.tag));
+        table.cell(|text| {
+            text.push_str(prefix);
+            text.push_str(if args.no_trunc { row.id } else { short(row.id) });
+        });
+        table.cell(|text| age::write_ago(text, row.created, now));
+        table.cell(|text| text.push_str(size));
     }
-    text.finish()
+    table.finish()
 }
 
 fn show(store: &Store, images: &[Image], args: &Args) -> Result<(), Failure> {

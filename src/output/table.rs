@@ -142,29 +142,20 @@ pub struct Aligned {
 
 impl Aligned {
     /// A table with these headers.
-    pub fn new<'h>(headers: impl Iterator<Item = &'h str>) -> Self {
-        let mut table = Self { text: String::new(), ends: Vec::new(), widths: Vec::new() };
-        for header in headers {
-            table.widths.push(header.len().max(MIN_WIDTH));
-            table.cell(header);
-        }
+    pub fn new<'h>(headers: impl ExactSizeIterator<Item = &'h str>) -> Self {
+        let widths = vec![MIN_WIDTH; headers.len()];
+        let mut table = Self { text: String::new(), ends: Vec::new(), widths };
+        headers.for_each(|header| table.cell(|text| text.push_str(header)));
         table
     }
 
-    /// Add a row.
-    pub fn push<const N: usize>(&mut self, cells: [&str; N]) {
-        for (column, cell) in cells.into_iter().enumerate() {
-            let width = self.cell(cell);
-            self.widths[column] = self.widths[column].max(width);
-        }
-    }
-
-    /// Add a cell; its width.
-    fn cell(&mut self, text: &str) -> usize {
+    /// Add a cell, of the next row after the last column's. `write` appends its text, of which a character is a byte.
+    pub fn cell(&mut self, write: impl FnOnce(&mut String)) {
         let begin = self.text.len();
-        self.text.push_str(text);
+        write(&mut self.text);
+        let column = self.ends.len() % self.widths.len();
+        self.widths[column] = self.widths[column].max(self.text.len() - begin);
         self.ends.push(self.text.len());
-        self.text.len() - begin
     }
 
     /// The lines.
@@ -233,11 +224,12 @@ mod tests {
 
     #[test]
     fn many_rows_are_aligned_alike() {
-        for rows in [&[["debian", "x"], ["a-long-name-indeed", ""]][..], &[]] {
+        for rows in [&[["debian", "x"], ["a-long-name-indeed", "y"]][..], &[]] {
             let mut table = Aligned::new(["REPOSITORY", "SIZE"].into_iter());
             let mut text = String::from("REPOSITORY\tSIZE\n");
             for [name, size] in rows {
-                table.push([*name, *size]);
+                table.cell(|text| text.push_str(name));
+                table.cell(|text| text.push_str(size));
                 text += &format!("{name}\t{size}\n");
             }
             assert_eq!(table.finish(), align(&text));

@@ -129,6 +129,10 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         if filter.takes(&item, &values)? {
             items.push(item);
         }
+        // By name they come as they are.
+        if keys.is_empty() && !args.ignore_case && most == Some(items.len()) {
+            break;
+        }
     }
     let items = sort::sort(items, &keys, &values, args.ignore_case)?;
     let mut out = git::stdout();

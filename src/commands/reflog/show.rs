@@ -29,10 +29,10 @@ pub struct ShowArgs {
     #[arg(long, value_name = "FORM")]
     date: Option<String>,
     /// oneline, or a text with placeholders of git-log(1): %h %gd %gs %gn %ge %s …
-    #[arg(long, alias = "pretty", value_name = "FORMAT", value_parser = Format::parse)]
+    #[arg(long, alias = "pretty", value_name = "FORMAT", value_parser = Format::parse, overrides_with = "oneline")]
     format: Option<Format>,
     /// A line an entry, the default
-    #[arg(long, overrides_with = "no_abbrev_commit")]
+    #[arg(long, overrides_with_all = ["no_abbrev_commit", "format"])]
     oneline: bool,
     /// Whole ids
     #[arg(long)]

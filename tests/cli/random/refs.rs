@@ -420,8 +420,19 @@ const SYMBOLIC_REF: Table = Table {
 const REFLOG_WRITES: Table = Table {
     command: "reflog",
     rounds: 80,
-    always: &["expire", "expire", "delete"],
-    options: &["--rewrite", "--updateref", "--dry-run", "--verbose"],
+    always: &[
+        "expire",
+        "expire|--rewrite",
+        "expire|--updateref",
+        "expire|--updateref|--rewrite",
+        "expire|--dry-run|--verbose",
+        "expire|--verbose",
+        "delete",
+        "delete|--rewrite",
+        "delete|--updateref",
+        "delete|--verbose|--rewrite|--updateref",
+        "delete|--dry-run",
+    ],
     operands: &[
         "--expire=<time>|<branch>",
         "--expire=<time>|--expire-unreachable=<time>|<branch>",

@@ -36,7 +36,7 @@ impl Store {
         let packed = self.read_packed()?;
         let mut all = Vec::new();
         let mut loose = loose.into_iter().peekable();
-        for entry in packed.entries(prefix)? {
+        for entry in packed.entries(prefix) {
             let entry = entry?;
             while let Some((name, value)) = loose.next_if(|(name, _)| *name < entry.name) {
                 all.push(Ref { name, value, is_packed: false, peeled: None });
@@ -63,7 +63,7 @@ impl Store {
     /// instead.
     pub fn packed_refs_below(&self, prefix: &str) -> Result<Vec<(String, Id)>> {
         let packed = self.read_packed()?;
-        packed.entries(prefix.into())?.map(|entry| entry.map(|entry| (entry.name.to_string(), entry.id))).collect()
+        packed.entries(prefix.into()).map(|entry| entry.map(|entry| (entry.name.to_string(), entry.id))).collect()
     }
 
     /// What tells the present `packed-refs` from any other: it is replaced as a whole. `None` where there is none.

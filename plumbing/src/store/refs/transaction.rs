@@ -197,7 +197,7 @@ impl Store {
         }
         let below: BString = [step.name.as_bytes(), b"/"].concat().into();
         let mut names: Vec<BString> = self.loose_refs(below.as_bstr())?.into_keys().collect();
-        for entry in packed.entries(below.as_bstr())? {
+        for entry in packed.entries(below.as_bstr()) {
             names.push(entry?.name);
         }
         match names.iter().find(|name| !goes(name.as_bstr())) {
