@@ -61,6 +61,14 @@ impl Globals {
         Ok(store)
     }
 
+    /// After a command that wrote: start a collection if the last one is long ago. It goes on when this process has ended.
+    pub fn collect_if_due(&self, store: &Store) {
+        let mut collector: Vec<OsString> = vec!["/proc/self/exe".into(), "--root".into()];
+        collector.extend([store.dir().canonicalize().unwrap_or_else(|_| store.dir().to_owned()).into_os_string()]);
+        collector.extend(["gc", "--auto", "--quiet"].map(OsString::from));
+        porcelain::housekeeping::auto::start_if_due(store, &collector);
+    }
+
     /// Finish or undo what a killed command or container left behind. That it can't be done is no reason not to do
     /// what was asked for.
     fn clear_up(&self, store: &Store) {
@@ -162,6 +170,8 @@ commands! {
     Import => import,
     Load => load,
     Export => export,
+    Mount => mount,
+    Umount => umount,
     Init => init,
     Commit => commit,
     Diff => diff,
@@ -172,7 +182,12 @@ commands! {
     Rmi => rmi,
     Inspect => inspect,
     History => history,
+    Image => image,
+    Container => container,
+    System => system,
+    Prune => prune,
     Gc => gc,
+    Repack => repack,
     Info => info,
     Version => version,
     Completion => completion,
@@ -182,17 +197,26 @@ commands! {
     CatFile => cat_file,
     CheckoutTree => checkout_tree,
     CommitTree => commit_tree,
-    DiffTree => diff_tree,
+    CountObjects => count_objects,
+    Describe => describe,
     DiffRoot => diff_root,
+    DiffTree => diff_tree,
+    ForEachRef => for_each_ref,
     Fsck => fsck,
     HashObject => hash_object,
+    LayerTar => layer_tar,
     LsRoot => ls_root,
     LsTree => ls_tree,
     MergeBase => merge_base,
+    Mkfs => mkfs,
     Mktree => mktree,
+    NameRev => name_rev,
+    PackRefs => pack_refs,
+    Reflog => reflog,
     RevList => rev_list,
     RevParse => rev_parse,
     ShowRef => show_ref,
+    SymbolicRef => symbolic_ref,
     UpdateRef => update_ref,
     WriteTree => write_tree,
     UploadPack => upload_pack,

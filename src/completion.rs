@@ -21,26 +21,92 @@ pub fn answer() {
 
 /// The command line, its arguments knowing what can stand for them.
 fn command() -> Command {
-    Cli::command().mut_subcommands(|command| command.mut_args(with_candidates))
+    with_candidates(Cli::command())
 }
 
-/// The name of a value, as help shows it, says what it is.
-fn with_candidates(arg: Arg) -> Arg {
+fn with_candidates(command: Command) -> Command {
+    command
+        .mut_args(|arg| match kinds(&arg) {
+            kinds if kinds.is_empty() => arg,
+            kinds => arg.add(ArgValueCandidates::new(move || candidates(&kinds))),
+        })
+        .mut_subcommands(with_candidates)
+}
+
+/// What a value can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Images,
+    Containers,
+    /// Full names of refs.
+    Refs,
+    /// Names of branches and tags as people write them.
+    ShortRefs,
+}
+
+/// What a revision can begin with.
+const REVISION: &[Kind] = &[Kind::Images, Kind::Containers, Kind::ShortRefs];
+
+/// What an argument takes: the name of its value, as help shows it, says it (`CONTAINER|REV`, `REV[:/PATH]`).
+fn kinds(arg: &Arg) -> Vec<Kind> {
     let name = arg.get_value_names().and_then(|names| names.first()).map(|name| name.to_string()).unwrap_or_default();
-    match name.as_str() {
-        "IMAGE" | "REPOSITORY[:TAG]" | "TARGET[:TAG]" => arg.add(ArgValueCandidates::new(images)),
-        "CONTAINER" => arg.add(ArgValueCandidates::new(containers)),
-        "NAME" | "SOURCE" | "REV" | "REVISION" | "COMMIT" | "OBJECT" | "A" | "B" if arg.is_positional() => {
-            arg.add(ArgValueCandidates::new(|| images().into_iter().chain(containers()).collect::<Vec<_>>()))
+    let first = name.split(' ').next().unwrap_or_default();
+    let mut kinds: Vec<Kind> = Vec::new();
+    for word in first.split('|') {
+        let word = &word[..word.find('[').unwrap_or(word.len())];
+        let known: &[Kind] = match word {
+            "IMAGE" | "REPOSITORY" | "TARGET" => &[Kind::Images],
+            "CONTAINER" => &[Kind::Containers],
+            "REF" | "ENTRY" => &[Kind::Refs, Kind::ShortRefs, Kind::Images, Kind::Containers],
+            "REV" | "REVISION" | "RANGE" | "COMMIT" | "OBJECT" | "TREE" | "TREEISH" | "PARENT" => REVISION,
+            "NAME" | "SOURCE" | "A" | "B" if arg.is_positional() => REVISION,
+            "PATTERN" if arg.is_positional() => &[Kind::Refs],
+            _ => &[],
+        };
+        for kind in known {
+            if !kinds.contains(kind) {
+                kinds.push(*kind);
+            }
         }
-        _ => arg,
     }
+    kinds
 }
 
-/// The default store or that of `RD_ROOT`, if it is there: completing makes none.
+fn candidates(kinds: &[Kind]) -> Vec<CompletionCandidate> {
+    let of = |kind: &Kind| match kind {
+        Kind::Images => images(),
+        Kind::Containers => containers(),
+        Kind::Refs => refs(false),
+        Kind::ShortRefs => refs(true),
+    };
+    let mut all: Vec<CompletionCandidate> = kinds.iter().flat_map(of).collect();
+    all.sort_by(|a, b| a.get_value().cmp(b.get_value()));
+    all.dedup_by(|a, b| a.get_value() == b.get_value());
+    all
+}
+
+/// The default store or that of `RD_ROOT`, else the repository of `GIT_DIR`, if it is there: completing makes none.
 fn store() -> Option<Store> {
-    let dir = std::env::var_os("RD_ROOT").map_or_else(default_store_dir, Into::into);
-    Store::open(dir).ok()
+    let root = std::env::var_os("RD_ROOT");
+    if let Some(dir) = std::env::var_os("GIT_DIR").filter(|_| root.is_none()) {
+        return Store::open_git(dir).ok();
+    }
+    Store::open(root.map_or_else(default_store_dir, Into::into)).ok()
+}
+
+/// The names of refs: whole, or those of branches, tags and remotes' branches without what they begin with.
+fn refs(short: bool) -> Vec<CompletionCandidate> {
+    let refs = store().and_then(|store| store.refs_below("refs/").ok()).unwrap_or_default();
+    let shown = |name: String| match short {
+        false => Some(name),
+        true => {
+            let kinds = ["refs/heads/", "refs/tags/", "refs/remotes/"];
+            kinds.iter().find_map(|kind| name.strip_prefix(kind)).map(str::to_owned)
+        }
+    };
+    let names = refs.into_iter().filter_map(|found| shown(found.name.to_string()));
+    let head = if short { None } else { Some("HEAD".to_owned()) };
+    head.into_iter().chain(names).map(CompletionCandidate::new).collect()
 }
 
 fn images() -> Vec<CompletionCandidate> {

@@ -56,6 +56,12 @@ enum Voice {
     Silent,
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.what.fmt(f)
+    }
+}
+
 impl Failure {
     /// A failure that is not an error of a library.
     pub fn new(what: impl Into<String>) -> Self {
@@ -114,6 +120,11 @@ impl Failure {
 
 impl From<plumbing::Error> for Failure {
     fn from(error: plumbing::Error) -> Self {
+        if let plumbing::Error::Io { verb: "write", source, .. } = &error
+            && source.kind() == std::io::ErrorKind::BrokenPipe
+        {
+            return Self::silent(BROKEN_PIPE);
+        }
         let hint = hint_for(&error);
         let misspelt = match &error {
             plumbing::Error::NotFound { what: "image" | "revision" | "container" | "image or container", name } => {

@@ -74,3 +74,28 @@ fn an_old_container_can_be_committed_and_removed() {
     store.rd(&["rm", "box"]);
     assert_eq!(store.rd(&["fsck"]), "");
 }
+
+#[test]
+fn an_old_store_is_kept_from_gits_housekeeping_once_it_was_opened() {
+    let store = OldStore::unpack();
+    let config = || std::fs::read_to_string(store.dir.path().join("store/config")).unwrap();
+    assert!(!config().contains("preciousObjects"));
+    assert_eq!(store.rd(&["fsck"]), "");
+    let upgraded = config();
+    for line in ["preciousObjects = true", "multiPackIndex = false", "reflogExpire = never", "format = 1"] {
+        assert!(upgraded.contains(line), "{upgraded}");
+    }
+    let git = |args: &[&str]| store.command("git", &[&["-C", "store"], args].concat());
+    let url = store.dir.path().join("store");
+    assert!(git(&["config", "remote.rd.url", url.to_str().unwrap()]).status.success());
+    for args in [&["gc", "--prune=now"][..], &["fsck", "--strict"]] {
+        let output = git(args);
+        assert!(output.status.success(), "git {args:?}: {output:?}");
+    }
+    assert!(!git(&["prune", "--expire=now"]).status.success());
+    assert_eq!(store.rd(&["fsck", "--full"]), "");
+    // Nothing is written a second time.
+    let before = config();
+    assert_eq!(store.rd(&["fsck"]), "");
+    assert_eq!(config(), before);
+}

@@ -217,19 +217,31 @@ fn help(args: &[&str]) -> String {
 /// `docs/cli.md`: the help of every command, in the order in which `rd --help` lists them.
 fn cli_md() -> String {
     let top = help(&[]);
-    let listed = top.split("\nCommands:\n").nth(1).unwrap().lines().take_while(|line| line.starts_with(' '));
-    let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    let names: Vec<&str> = names.map(|line| line.split_whitespace().next().unwrap()).collect();
     let mut text = String::from(
         "# The commands of rd\n\nWhat `--help` says, put together by `tests/tidy.rs`. Every command takes the global options as well.\n",
     );
     text += &format!("\n## rd\n\n```text\n{top}```\n");
-    for name in names {
-        let help = help(&[name]);
-        let own = help.split("\nGlobal options:\n").next().unwrap_or_default();
-        text += &format!("\n## rd {name}\n\n```text\n{own}```\n");
+    for name in subcommands(&top) {
+        let whole = help(&[name]);
+        text += &section(&format!("## rd {name}"), &whole);
+        for inner in subcommands(&whole) {
+            text += &section(&format!("### rd {name} {inner}"), &help(&[name, inner]));
+        }
     }
     text
+}
+
+/// The commands that a help text lists.
+fn subcommands(help: &str) -> Vec<&str> {
+    let listed =
+        help.split("\nCommands:\n").nth(1).unwrap_or_default().lines().take_while(|line| line.starts_with(' '));
+    let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    names.map(|line| line.split_whitespace().next().unwrap()).filter(|name| *name != "help").collect()
+}
+
+fn section(title: &str, help: &str) -> String {
+    let own = help.split("\nGlobal options:\n").next().unwrap_or_default();
+    format!("\n{title}\n\n```text\n{own}```\n")
 }
 
 #[test]

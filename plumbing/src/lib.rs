@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod ancestry;
 pub mod archive;
 pub mod bundle;
 pub mod capture;
@@ -14,6 +15,7 @@ pub mod cold;
 pub mod commit;
 pub mod config;
 pub mod date;
+pub mod describe;
 pub mod diff;
 pub mod digest;
 pub mod disk;
@@ -26,6 +28,7 @@ pub mod import;
 pub mod layer;
 pub mod list;
 pub mod mount_image;
+pub mod name_rev;
 pub mod pathspec;
 pub mod receive_pack;
 pub mod revision;
@@ -35,6 +38,7 @@ pub mod store;
 pub mod upload_pack;
 pub mod view;
 pub mod walk;
+pub mod well_formed;
 pub mod write_tree;
 
 pub use error::{Error, Result};

@@ -141,7 +141,8 @@ fn write(file: &str, fill: impl FnOnce(&mut dyn Write) -> Result<(), Failure>) -
     }
     let lock = PathBuf::from(format!("{file}.lock"));
     let opened = File::options().write(true).create_new(true).open(&lock);
-    let opened = opened.map_err(|error| Failure::fatal(format!("Unable to create '{}'", lock.display())).caused_by(error))?;
+    let opened =
+        opened.map_err(|error| Failure::fatal(format!("Unable to create '{}'", lock.display())).caused_by(error))?;
     let outcome = write_to(opened, &lock, Path::new(file), fill);
     if outcome.is_err() {
         // What can't be removed is named in the message of the next attempt.

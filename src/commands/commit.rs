@@ -48,5 +48,6 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let request =
         Request { name, message: args.message, author: args.author, changes: args.changes, pause: args.pause };
     println!("sha256:{}", commit(&store, &container, &request)?);
+    globals.collect_if_due(&store);
     Ok(ExitCode::SUCCESS)
 }

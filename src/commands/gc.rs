@@ -38,7 +38,8 @@ pub struct Args {
     /// Write all packs anew, as one, and take more time to compress
     #[arg(long)]
     aggressive: bool,
-    /// Do nothing where another collection is at work
+    /// As started by itself after commands that write, at most once in rd.gcInterval of the store's configuration (24h;
+    /// never turns it off): in the background, and not where another collection is at work
     #[arg(long, conflicts_with = "dry_run")]
     auto: bool,
     /// Print nothing
@@ -50,6 +51,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
+    if args.auto {
+        housekeeping::auto::step_back()?;
+    }
     let store = globals.store()?;
     let cutoff = match &args.prune {
         Some(age) => date::cutoff(age)?,

@@ -50,6 +50,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         store.update_ref(&name.to_ref(), imported.commit, Expect::Any, &message)?;
     }
     println!("sha256:{}", imported.commit);
+    globals.collect_if_due(&store);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -56,6 +56,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
             say(&args, format_args!("Loaded image ID: sha256:{}", image.commit));
         }
     }
+    globals.collect_if_due(&store);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -93,7 +93,7 @@ fn row(container: &Container, state: &State, whole: bool) -> Row {
     let mut row = table::row([
         ("ID", if whole { config.id.to_string() } else { config.id.short().to_owned() }),
         ("Image", config.image.clone()),
-        ("Command", command(&line(&state.command), whole)),
+        ("Command", quoted(&line(&state.command), whole)),
         ("CreatedAt", age::local(created)),
         ("RunningFor", age::ago(created)),
         ("Status", status(state)),
@@ -117,8 +117,13 @@ fn line(words: &[String]) -> String {
     words.iter().enumerate().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
+/// A container's command as the table shows it.
+pub fn command(words: &[String]) -> String {
+    quoted(&line(words), false)
+}
+
 /// The command in quotes, at most 20 characters of it.
-fn command(line: &str, whole: bool) -> String {
+fn quoted(line: &str, whole: bool) -> String {
     const WIDTH: usize = 20;
     let short: String = line.chars().take(WIDTH - 1).collect();
     let shown = if whole || line.chars().count() <= WIDTH { line.to_owned() } else { short + "…" };
@@ -126,7 +131,7 @@ fn command(line: &str, whole: bool) -> String {
 }
 
 /// docker's words: `Up 5 minutes`, `Exited (0) 2 hours ago`.
-fn status(state: &State) -> String {
+pub fn status(state: &State) -> String {
     let since = |time: Option<jiff::Timestamp>| time.map_or(0, |time| plumbing::commit::now() - time.as_second());
     match state.status {
         Status::Created => "Created".into(),
@@ -207,10 +212,10 @@ mod tests {
 
     #[test]
     fn commands_are_cut_as_dockers() {
-        assert_eq!(command("sleep 5", false), "\"sleep 5\"");
-        assert_eq!(command("docker-entrypoint.sh postgres", false), "\"docker-entrypoint.s…\"");
-        assert_eq!(command("docker-entrypoint.sh postgres", true), "\"docker-entrypoint.sh postgres\"");
-        assert_eq!(command("sh -c \"a\\b\nc\"", true), "\"sh -c \\\"a\\\\b\\nc\\\"\"");
+        assert_eq!(quoted("sleep 5", false), "\"sleep 5\"");
+        assert_eq!(quoted("docker-entrypoint.sh postgres", false), "\"docker-entrypoint.s…\"");
+        assert_eq!(quoted("docker-entrypoint.sh postgres", true), "\"docker-entrypoint.sh postgres\"");
+        assert_eq!(quoted("sh -c \"a\\b\nc\"", true), "\"sh -c \\\"a\\\\b\\nc\\\"\"");
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
             Err(error) => code = report::print(&error.into()),
         }
     }
+    globals.collect_if_due(&store);
     Ok(code)
 }
 

@@ -40,6 +40,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
             Err(error) => code = report::print_with(&failure(error, args.force), |name| similar(&store, name)),
         }
     }
+    globals.collect_if_due(&store);
     Ok(code)
 }
 

@@ -39,10 +39,12 @@ fn attached(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let options = &args.options;
     check_terminal(options.interactive, options.tty)?;
     let store = globals.store()?;
+    // Nothing of its root may be packed away before it runs.
+    let hold = store.hold()?;
     let made = make(options, args.rm, &store)?;
     let launch = made.launch(Io::Attached { stdin: options.interactive });
     let attached = made.containers.start(&made.container, made.lock, launch)?;
-    drop(store);
+    drop((hold, store));
     wait(attached, globals)
 }
 

@@ -4,6 +4,7 @@ use std::io::{BufRead, Write};
 use std::process::ExitCode;
 
 use plumbing::gix::objs::Kind;
+use plumbing::store::refs::is_full_name;
 use plumbing::{Error, Id, Store};
 
 use crate::cli::Globals;
@@ -89,26 +90,16 @@ fn exists(store: &Store, names: &[String]) -> Result<ExitCode, Failure> {
 
 /// What the ref of exactly this name comes to.
 fn read_ref(store: &Store, name: &str) -> Result<Option<Id>, Failure> {
-    let Ok(full) = plumbing::gix::refs::FullName::try_from(name) else { return Ok(None) };
-    let doing = || Error::git(format!("read ref '{name}'"));
-    let found = store.repo().try_find_reference(&full).map_err(doing())?;
-    let Some(mut found) = found.filter(|found| found.name() == full.as_ref()) else { return Ok(None) };
-    Ok(found.follow_to_object().ok().map(|id| id.detach()))
+    match is_full_name(name.into()) {
+        true => Ok(store.follow_ref(name.into())?.map(|(_, id)| id)),
+        false => Ok(None),
+    }
 }
 
 /// All refs with what they come to, by name; those that lead nowhere are left out.
 pub fn all_refs(store: &Store) -> Result<Vec<(String, Id)>, Failure> {
-    let doing = || Error::git("list the refs");
-    let platform = store.repo().references().map_err(doing())?;
-    let mut list = Vec::new();
-    for found in platform.all().map_err(doing())? {
-        let mut found = found.map_err(|error| Error::damaged("ref", error.to_string()))?;
-        let name = found.name().as_bstr().to_string();
-        if let Ok(id) = found.follow_to_object() {
-            list.push((name, id.detach()));
-        }
-    }
-    Ok(list)
+    let all = git::refs::list(store, "", false)?;
+    Ok(all.into_iter().map(|listed| (listed.name.to_string(), listed.id)).collect())
 }
 
 fn exclude_existing(store: &Store, prefix: &str) -> Result<ExitCode, Failure> {

@@ -64,8 +64,10 @@ fn start_one(store: &Store, containers: &Containers, name: &str, attach: Option<
         }
         None => Io::Detached,
     };
-    let (lower, image) = (lower(store, &base)?, image_config(store, &base)?);
+    // Nothing of its root may be packed away before it runs.
+    let _hold = store.hold()?;
     let lock = containers.lock(&container)?;
+    let (lower, image) = (lower(store, &base)?, image_config(store, &base)?);
     let mut launch = launch(store, lower, image);
     launch.io = io;
     Ok(containers.start(&container, lock, launch)?)

@@ -97,8 +97,12 @@ fn take(sandbox: &Sandbox, to: &str, bundle: &str) {
 fn images_go_from_store_to_store() {
     let sandbox = Sandbox::new();
     let first = sandbox.image("web:1", &[("etc/hostname", "web\n"), ("bin/x", "x")]);
-    let second =
-        sandbox.commit(&Change { parents: &[first], files: &[("etc/new", "new\n")], message: "2", ..Change::default() });
+    let second = sandbox.commit(&Change {
+        parents: &[first],
+        files: &[("etc/new", "new\n")],
+        message: "2",
+        ..Change::default()
+    });
     sandbox.tag(second, "web:2");
     sandbox.ok(["bundle", "create", "whole.bundle", "web:1"]);
     sandbox.ok(["bundle", "create", "update.bundle", "web:1..web:2"]);

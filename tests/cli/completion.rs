@@ -37,6 +37,28 @@ fn bash_completes_commands_options_images_and_containers() {
     assert_eq!(complete(&sandbox, &["rd", "inspect", "w"]), ["web:1", "web:2", "worker"]);
     assert_eq!(complete(&sandbox, &["rd", "inspect", "--type", "c"]), ["container"]);
     assert_eq!(complete(&sandbox, &["rd", "rm", "w"]), ["worker"]);
+    assert_eq!(complete(&sandbox, &["rd", "run", "we"]), ["web:1", "web:2"]);
+    assert_eq!(complete(&sandbox, &["rd", "log", "w"]), ["web:1", "web:2", "worker"]);
+}
+
+#[test]
+fn object_commands_know_refs_images_and_containers() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.image("web:1", &[]).to_string();
+    sandbox.ok(["update-ref", "refs/heads/main", &id]);
+    sandbox.ok(["update-ref", "refs/tags/west", &id]);
+    sandbox.ok(["update-ref", "refs/containers/worker", &id]);
+    for command in ["rev-parse", "describe", "name-rev", "ls-tree"] {
+        assert_eq!(complete(&sandbox, &["rd", command, "w"]), ["web:1", "west", "worker"], "{command}");
+    }
+    assert_eq!(complete(&sandbox, &["rd", "for-each-ref", "--contains", "wo"]), ["worker"]);
+    assert_eq!(complete(&sandbox, &["rd", "update-ref", "refs/h"]), ["refs/heads/main"]);
+    assert_eq!(complete(&sandbox, &["rd", "symbolic-ref", "HE"]), ["HEAD"]);
+    assert_eq!(complete(&sandbox, &["rd", "reflog", "expire", "refs/c"]), ["refs/containers/worker"]);
+    assert_eq!(complete(&sandbox, &["rd", "reflog", "ex"]), ["exists", "expire"]);
+    for command in ["ls-root", "diff-root", "checkout-tree", "layer-tar", "mkfs", "mount"] {
+        assert_eq!(complete(&sandbox, &["rd", command, "wo"]), ["worker"], "{command}");
+    }
 }
 
 #[test]

@@ -21,8 +21,18 @@ fn add_changes(court: &Court) {
             ("100644", "a b/\u{e4}", "odd name\n"),
         ],
         &[("100644", "src/long.c", &edited), ("100644", "bin", "\u{0}other"), ("100644", "no-end", "a\nb\n")],
-        &[("D", "src/long.c", ""), ("100644", "lib/long.c", &edited), ("100755", "empty", ""), ("120000", "kind", "to")],
-        &[("100644", "run", "#!/bin/sh\n"), ("120000", "link", "other"), ("D", "bin", ""), ("100644", "moved.bin", "\u{0}other")],
+        &[
+            ("D", "src/long.c", ""),
+            ("100644", "lib/long.c", &edited),
+            ("100755", "empty", ""),
+            ("120000", "kind", "to"),
+        ],
+        &[
+            ("100644", "run", "#!/bin/sh\n"),
+            ("120000", "link", "other"),
+            ("D", "bin", ""),
+            ("100644", "moved.bin", "\u{0}other"),
+        ],
         &[("100644", "lib/copy.c", &(edited.clone() + "more\n")), ("100644", "lib/long.c", &(edited.clone() + "x\n"))],
         &[("D", "kind", ""), ("100644", "kind/inside", "a folder now\n"), ("160000", "module", "")],
         &[("D", "a b/\u{e4}", ""), ("100644", "a b/b", "odd name\n"), ("D", "empty", ""), ("100644", "void", "")],
@@ -81,7 +91,8 @@ fn every_form_of_every_change_is_gits() {
         "--stat=30,10,3",
         "--stat-graph-width=5|--stat",
     ];
-    let commits = ["d~8", "d~7", "d~6", "d~5", "d~4", "d~3", "d~2", "d~1", "d", "d~8|d", "d|d~8", "d~6|d~2|--|lib|kind"];
+    let commits =
+        ["d~8", "d~7", "d~6", "d~5", "d~4", "d~3", "d~2", "d~1", "d", "d~8|d", "d|d~8", "d~6|d~2|--|lib|kind"];
     for form in forms {
         for commit in commits {
             let words = form.split('|').chain(commit.split('|')).filter(|word| !word.is_empty());
@@ -94,7 +105,8 @@ fn every_form_of_every_change_is_gits() {
 #[test]
 fn merges_are_compared_as_git_does() {
     let mut court = Court::with_history();
-    let options = ["", "-m", "-m|-p", "-c", "-c|--name-status", "--cc", "-m|-v|-r", "--diff-merges=first-parent|-r", "-c|-z"];
+    let options =
+        ["", "-m", "-m|-p", "-c", "-c|--name-status", "--cc", "-m|-v|-r", "--diff-merges=first-parent|-r", "-c|-z"];
     let merges = court.git_text(&court.git_dir(), &["rev-list", "--merges", "--all"]);
     let merges: Vec<&str> = merges.lines().collect();
     assert!(merges.len() > 8, "{merges:?}");
@@ -111,9 +123,13 @@ fn merges_are_compared_as_git_does() {
 fn contents_are_shown_line_by_line() {
     let sandbox = Sandbox::new();
     let before = sandbox.image("web:1", &[("etc/hostname", "old\n")]);
-    let after = sandbox.commit(&Change { parents: &[before], files: &[("etc/hostname", "new\n")], ..Change::default() });
+    let after =
+        sandbox.commit(&Change { parents: &[before], files: &[("etc/hostname", "new\n")], ..Change::default() });
     sandbox.tag(after, "web:2");
     let patch = sandbox.ok(["diff-tree", "-p", "web:1", "web:2", "--", "rootfs"]);
     assert!(patch.ends_with("@@ -1 +1 @@\n-old\n+new\n"), "{patch}");
-    assert_eq!(sandbox.ok(["diff-tree", "-r", "--name-status", "web:1..web:2", "--", "rootfs"]), "M\trootfs/etc/hostname\n");
+    assert_eq!(
+        sandbox.ok(["diff-tree", "-r", "--name-status", "web:1..web:2", "--", "rootfs"]),
+        "M\trootfs/etc/hostname\n"
+    );
 }

@@ -11,7 +11,7 @@ use plumbing::store::hash_content;
 use crate::sandbox::{Change, Sandbox};
 
 /// Two images with files in common, one with a layer's recipe, and a container; each file says where it is.
-fn filled() -> Sandbox {
+pub fn filled() -> Sandbox {
     let sandbox = Sandbox::new();
     let files = [
         ("etc/passwd", "root:x:0:0\n"),
@@ -178,8 +178,10 @@ fn every_damage_is_found_and_named() {
 #[test]
 fn damage_is_found_in_what_git_repacked() {
     let sandbox = filled();
-    let repack = ["repack", "-a", "-d", "-q"];
-    assert!(Command::new("git").arg("-C").arg(sandbox.store_dir()).args(repack).status().unwrap().success());
+    // Somebody who insists can make git do it.
+    let git = |args: &[&str]| Command::new("git").arg("-C").arg(sandbox.store_dir()).args(args).status().unwrap();
+    assert!(git(&["config", "extensions.preciousObjects", "false"]).success());
+    assert!(git(&["repack", "-a", "-d", "-q"]).success());
     assert!(damage_all(&sandbox) > 80);
 }
 
@@ -191,6 +193,10 @@ fn damage_all(sandbox: &Sandbox) -> usize {
     for path in files_below(&store) {
         let name = path.strip_prefix(&store).unwrap().to_string_lossy().into_owned();
         if ["description", "info/exclude", "info/refs", "objects/info/packs"].contains(&name.as_str()) {
+            continue;
+        }
+        // Nothing is in them, and they are made again.
+        if ["gc.lock", "gc.queue", "shallow"].contains(&name.as_str()) {
             continue;
         }
         let bytes = std::fs::read(&path).unwrap();
@@ -212,7 +218,7 @@ fn damage_all(sandbox: &Sandbox) -> usize {
 }
 
 /// Names of damages and the bytes that they leave; none where the file is removed.
-fn damages(name: &str, bytes: &[u8]) -> Vec<(&'static str, Option<Vec<u8>>)> {
+pub fn damages(name: &str, bytes: &[u8]) -> Vec<(&'static str, Option<Vec<u8>>)> {
     let flipped = |at: usize| {
         let mut copy = bytes.to_vec();
         copy[at] ^= 0x01;
@@ -226,7 +232,10 @@ fn damages(name: &str, bytes: &[u8]) -> Vec<(&'static str, Option<Vec<u8>>)> {
         return all;
     }
     if !bytes.is_empty() {
-        all.push(("empty", Some(Vec::new())));
+        // A log whose entries have all expired is empty.
+        if !name.starts_with("logs/") {
+            all.push(("empty", Some(Vec::new())));
+        }
         all.push(("flip first", flipped(0)));
     }
     // A part of the configuration and a reflog's message are not protected by a checksum.
@@ -256,12 +265,12 @@ fn assert_named(name: &str, damage: &str, report: &Report) {
     assert!(!of_objects || named || only_the_checksum, "{name} {damage}: {findings:?}");
 }
 
-fn overwrite(path: &Path, bytes: &[u8]) {
+pub fn overwrite(path: &Path, bytes: &[u8]) {
     // Contents and packs are read-only, root writes them all the same.
     std::fs::write(path, bytes).unwrap();
 }
 
-fn files_below(dir: &Path) -> Vec<PathBuf> {
+pub fn files_below(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut waiting = vec![dir.to_owned()];
     while let Some(dir) = waiting.pop() {

@@ -357,3 +357,47 @@ fn an_ordinary_repository_is_left_to_git() {
     let stderr = sandbox.fails(2, ["--root", "repo", "gc"]);
     assert!(stderr.starts_with("error: "), "{stderr}");
 }
+
+#[test]
+fn a_collection_starts_by_itself_once_a_day() {
+    let sandbox = Sandbox::new();
+    let stamp = sandbox.store_dir().join("gc.stamp");
+    let make_old = || {
+        let file = std::fs::File::options().write(true).open(&stamp).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(25 * 3600)).unwrap();
+    };
+    let remove_old = |name: &str| {
+        sandbox.image(name, &[("f", name)]);
+        sandbox.ok(["rmi", name]);
+        age(&sandbox, 30);
+    };
+    // The first command that writes begins to count.
+    remove_old("one");
+    sandbox.ok(["gc"]);
+    age(&sandbox, 30);
+    assert!(content(&sandbox, "one").exists() && stamp.exists());
+    std::fs::write(sandbox.store_dir().join("config"), config(&sandbox) + "\tgcInterval = never\n").unwrap();
+    make_old();
+    sandbox.image("two", &[("f", "two")]);
+    sandbox.ok(["rmi", "two"]);
+    assert!(stamp.metadata().unwrap().modified().unwrap().elapsed().unwrap() > Duration::from_secs(24 * 3600));
+    std::fs::write(sandbox.store_dir().join("config"), config(&sandbox).replace("never", "24h")).unwrap();
+    sandbox.image("two", &[("f", "two")]);
+    sandbox.ok(["rmi", "two"]);
+    wait_for(|| (!content(&sandbox, "one").exists()).then_some(()));
+    assert!(content(&sandbox, "two").exists());
+    assert!(stamp.metadata().unwrap().modified().unwrap().elapsed().unwrap() < Duration::from_secs(3600));
+    let root = sandbox.path().to_str().unwrap().to_owned();
+    wait_for(|| (!is_at_work(&root)).then_some(()));
+}
+
+/// Whether there is a process whose command line speaks of this folder.
+fn is_at_work(folder: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let line = |path: PathBuf| std::fs::read(path.join("cmdline")).unwrap_or_default();
+    processes.map(|entry| line(entry.path())).any(|line| String::from_utf8_lossy(&line).contains(folder))
+}
+
+fn config(sandbox: &Sandbox) -> String {
+    std::fs::read_to_string(sandbox.store_dir().join("config")).unwrap()
+}

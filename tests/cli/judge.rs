@@ -23,10 +23,22 @@ pub struct Court {
 }
 
 /// What git learned after 2.39 (Debian 12), by version 2.x: an older git is no judge of it.
-const LEARNED: [(u32, &str); 5] = [
+const LEARNED: [(u32, &str); 17] = [
+    (41, "--omit-empty"),
+    (41, "--stdin"),
+    (41, "%(ahead-behind"),
+    (42, "--exclude=refs"),
     (43, "--exists"),
+    (43, "--parseopt"),
     (44, "--show-ref-format"),
+    (45, "--include-root-refs"),
+    (45, "(*"),
+    (45, "--sort=*"),
     (46, "--branches"),
+    (46, "symref-update"),
+    (46, "symref-create"),
+    (46, "symref-delete"),
+    (46, "symref-verify"),
     (47, "GIT_AUTHOR_NAME=."),
     (47, "GIT_COMMITTER_EMAIL=."),
 ];
@@ -41,7 +53,7 @@ pub fn git_is_older_than(minor: u32) -> bool {
 
 /// Whether this machine's git doesn't know what `words` ask for yet.
 pub fn is_beyond_git<'a>(words: impl Iterator<Item = &'a str>) -> bool {
-    let mut needed = words.filter_map(|word| LEARNED.iter().find(|(_, learned)| *learned == word));
+    let mut needed = words.filter_map(|word| LEARNED.iter().find(|(_, learned)| word.contains(learned)));
     needed.any(|(minor, _)| git_is_older_than(*minor))
 }
 
@@ -50,13 +62,12 @@ const LONG: &str = "012345678901234567890123456789012345678901234567890123456789
 impl Court {
     /// A store with two images, a container, branches, tags of tags, tags of trees and blobs, and odd file names.
     pub fn new() -> Self {
-        let court = Self::prepare();
+        let court = Self::prepare(Sandbox::new());
         court.copy_for_git();
         court
     }
 
-    fn prepare() -> Self {
-        let sandbox = Sandbox::new();
+    fn prepare(sandbox: Sandbox) -> Self {
         let files = [
             ("etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
             ("etc/group", "root:x:0:\n"),
@@ -119,7 +130,7 @@ impl Court {
     /// As [`new`](Self::new), with more images, a container with links, a history with merges, packed refs, and a
     /// repository of git's own beside the store: [`plain_dir`](Self::plain_dir).
     pub fn with_history() -> Self {
-        let court = Self::prepare();
+        let court = Self::prepare(Sandbox::in_memory());
         court.add_images();
         court.add_history();
         court.copy_for_git();
@@ -277,12 +288,48 @@ impl Court {
         self.text("git", dir, args, input)
     }
 
+    /// What rd says, which must succeed.
+    pub fn rd_text(&self, dir: &Path, args: &[&str]) -> String {
+        self.text(env!("CARGO_BIN_EXE_rd"), dir, args, b"")
+    }
+
     fn text(&self, program: &str, dir: &Path, args: &[&str], input: &[u8]) -> String {
         let mut command = Command::new(program);
         command.arg("--git-dir").arg(dir);
         let output = self.output(command, args, input, &[]);
         assert!(output.status.success(), "{program} {args:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// Compare a file of both repositories.
+    pub fn compare_files(&mut self, path: &str) {
+        let read =
+            |dir: PathBuf| std::fs::read(dir.join(path)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let (git, rd) = (read(self.git_dir()).ok(), read(self.sandbox.store_dir()).ok());
+        self.compared += 1;
+        if git != rd {
+            self.differences.push(format!("{path}:\n  git {git:?}\n  rd  {rd:?}"));
+        }
+    }
+
+    /// Compare all reflogs, without who wrote them.
+    pub fn compare_logs(&mut self) {
+        let read = |dir: PathBuf| {
+            let mut lines = Vec::new();
+            for name in self.git_text(&dir, &["for-each-ref", "--include-root-refs", "--format=%(refname)"]).lines() {
+                let log = std::fs::read_to_string(dir.join("logs").join(name)).unwrap_or_default();
+                let line = |line: &str| {
+                    format!("{name} {} {}", &line[..129], line.split_once('>').map_or("", |(_, rest)| rest))
+                };
+                lines.extend(log.lines().map(line));
+            }
+            lines
+        };
+        let (git, rd) = (read(self.git_dir()), read(self.sandbox.store_dir()));
+        self.compared += 1;
+        if git != rd {
+            self.differences.push(format!("reflogs:\n  git {git:#?}\n  rd  {rd:#?}"));
+        }
     }
 
     /// What `command` with `args` says to `input`.

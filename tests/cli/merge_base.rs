@@ -6,7 +6,8 @@ use crate::sandbox::{Change, Sandbox};
 #[test]
 fn merge_base_is_gits() {
     let mut court = Court::with_history();
-    let options = ["", "--all", "-a", "--octopus", "--octopus|--all", "--independent", "--is-ancestor", "--independent|-a"];
+    let options =
+        ["", "--all", "-a", "--octopus", "--octopus|--all", "--independent", "--is-ancestor", "--independent|-a"];
     let operands = [
         "main|side/way",
         "h0|h1",

@@ -52,7 +52,11 @@ fn revisions_come_from_standard_input_too() {
     ask(&mut court, &["rev-list", "--stdin"], "");
     ask(&mut court, &["rev-list", "--stdin"], "nope\n");
     ask(&mut court, &["rev-list", "--stdin"], "--reverse\nh1\n");
-    ask(&mut court, &["rev-list", "--objects", "--stdin", "--not", "main"], "h1\nrefs/images/docker.io/library/debian@12\n");
+    ask(
+        &mut court,
+        &["rev-list", "--objects", "--stdin", "--not", "main"],
+        "h1\nrefs/images/docker.io/library/debian@12\n",
+    );
     court.verdict(7);
 }
 
@@ -77,7 +81,8 @@ fn contents_are_blobs() {
     let next = sandbox.commit(&Change { parents: &[base], files: &[("etc/b", "bigger")], ..Change::default() });
     sandbox.tag(next, "web");
     let b = sandbox.ok(["rev-parse", "web:/etc/b"]).trim_end().to_owned();
-    let added = sandbox.ok(["rev-list", "--objects", "--filter=object:type=blob", "--filter-provided-objects", "base:1..web"]);
+    let added =
+        sandbox.ok(["rev-list", "--objects", "--filter=object:type=blob", "--filter-provided-objects", "base:1..web"]);
     assert!(added.contains(&format!("{b} rootfs/etc/b\n")), "{added}");
     assert_eq!(sandbox.ok(["rev-list", "--count", "base:1..web"]), "1\n");
     let sum = sandbox.ok(["rev-list", "--objects", "--disk-usage", "web"]);

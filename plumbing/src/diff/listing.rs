@@ -3,7 +3,7 @@
 use gix::bstr::BString;
 
 use super::{Entry, Side};
-use crate::root::{Dir, Hardlinks, Leaf, RootIds, View, read_folder, read_hardlinks};
+use crate::root::{Dir, Folder, Hardlinks, Leaf, RootIds, View, read_differing, read_folder, read_hardlinks};
 use crate::{Result, Store};
 
 /// A folder of either side.
@@ -51,18 +51,32 @@ impl<'a> FolderRef<'a> {
     /// Read the folder.
     pub fn list(&self, store: &Store) -> Result<Listing<'a>> {
         match self {
-            Self::Stored(ids) => list_stored(store, ids),
+            Self::Stored(ids) => Ok(list_stored(read_folder(store, ids)?)),
             Self::Memory(dir) => Ok(list_memory(dir)),
         }
     }
 }
 
-fn list_stored<'a>(store: &Store, ids: &RootIds) -> Result<Listing<'a>> {
-    let folder = read_folder(store, ids)?;
+/// Read a folder of each side, without the entries that are found to be equal.
+pub(super) fn list_both<'a>(
+    store: &Store,
+    before: &FolderRef<'a>,
+    after: &FolderRef<'a>,
+) -> Result<(Listing<'a>, Listing<'a>)> {
+    match (before, after) {
+        (FolderRef::Stored(before), FolderRef::Stored(after)) => {
+            let (before, after) = read_differing(store, before, after)?;
+            Ok((list_stored(before), list_stored(after)))
+        }
+        _ => Ok((before.list(store)?, after.list(store)?)),
+    }
+}
+
+fn list_stored<'a>(folder: Folder) -> Listing<'a> {
     let mut items: Vec<_> = folder.leaves.into_iter().map(|(name, leaf)| (name, Item::Leaf(leaf))).collect();
     items.extend(folder.dirs.into_iter().map(|(name, ids)| (name, Item::Folder(FolderRef::Stored(ids)))));
     items.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(Listing { own: Entry::folder(folder.attrs, folder.mtime), items })
+    Listing { own: Entry::folder(folder.attrs, folder.mtime), items }
 }
 
 fn list_memory(dir: &Dir) -> Listing<'_> {

@@ -4,7 +4,7 @@ use gix::bstr::{BStr, BString, ByteSlice};
 use itertools::EitherOrBoth::{Both, Left, Right};
 use itertools::Itertools;
 
-use super::listing::{FolderRef, Item, Items, Listing};
+use super::listing::{FolderRef, Item, Items, Listing, list_both};
 use super::{Change, Entry, Options, Side};
 use crate::root::join_path;
 use crate::{Result, Store};
@@ -55,8 +55,13 @@ impl<'a> Walk<'a, '_> {
 
     /// Compare the two entries themselves, then what is in them.
     fn visit(&mut self, pair: Pair<'a>) -> Result<()> {
-        let (before, old_items) = self.open(pair.before)?;
-        let (after, new_items) = self.open(pair.after)?;
+        let ((before, old_items), (after, new_items)) = match (pair.before, pair.after) {
+            (Some(Item::Folder(before)), Some(Item::Folder(after))) => {
+                let (before, after) = list_both(self.store, &before, &after)?;
+                ((Some(before.own), before.items), (Some(after.own), after.items))
+            }
+            (before, after) => (self.open(before)?, self.open(after)?),
+        };
         self.emit(&pair.path, before, after);
         self.join(pair.path.as_bstr(), old_items, new_items);
         Ok(())

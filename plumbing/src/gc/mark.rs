@@ -9,7 +9,7 @@ use crate::store::content_path;
 use crate::{Error, Id, Result, Store};
 
 /// What was reached.
-pub(super) struct Marker {
+pub(crate) struct Marker {
     objects: gix::OdbHandle,
     content_dir: PathBuf,
     reached: HashSet<Id>,
@@ -17,12 +17,12 @@ pub(super) struct Marker {
 }
 
 impl Marker {
-    pub(super) fn new(store: &Store) -> Self {
+    pub(crate) fn new(store: &Store) -> Self {
         let (objects, content_dir) = (store.repo().objects.clone(), store.content_dir());
         Self { objects, content_dir, reached: HashSet::new(), buffer: Vec::new() }
     }
 
-    pub(super) fn contains(&self, id: &Id) -> bool {
+    pub(crate) fn contains(&self, id: &Id) -> bool {
         self.reached.contains(id)
     }
 
@@ -32,7 +32,7 @@ impl Marker {
     }
 
     /// Mark all that `tip` needs and that is still there, except what `elsewhere` has.
-    pub(super) fn mark_rest(&mut self, tip: Id, elsewhere: impl Fn(&Id) -> bool) -> Result<()> {
+    pub(crate) fn mark_rest(&mut self, tip: Id, elsewhere: impl Fn(&Id) -> bool) -> Result<()> {
         self.walk(tip, elsewhere, false)
     }
 

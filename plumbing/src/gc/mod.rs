@@ -12,11 +12,13 @@ mod roots;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use mark::Marker;
+pub(crate) use mark::Marker;
 use packs::{Fate, Maker, Plan, Source};
-use roots::{Roots, Tip};
+pub(crate) use roots::Roots;
+use roots::Tip;
 
-use crate::store::{Alone, Removed, StagedPack, Staging, lock_packs, sync_names};
+use crate::store::refs::Packing;
+use crate::store::{Alone, Removed, StagedPack, Staging, lock_packs, remove_pack, sync_names};
 use crate::{Error, Id, Result, Store};
 
 /// What to collect.
@@ -63,7 +65,7 @@ impl Report {
     }
 }
 
-/// Collect. `more_roots` gives the commits that are needed without a name, as those that containers were made of.
+/// Collect. `more_roots` gives the commits and trees that are needed without a name, as those that containers were made of.
 ///
 /// `None` where another collection is at work and the options say not to wait for it. Where something that is needed is
 /// missing or unreadable, nothing is removed: what that needs is unknown.
@@ -75,16 +77,40 @@ pub fn run(store: &Store, options: &Options, more_roots: &dyn Fn() -> Result<Vec
         });
     }
     let Some(_lock) = lock_packs(&store.dir().join("objects/pack"), !options.impatient)? else { return Ok(None) };
+    if !options.dry_run {
+        pack_refs(store)?;
+    }
     let mut collection = Collection::begin(store, options, more_roots)?;
     let plan = collection.plan();
     let loose = collection.loose_fates();
     if !options.dry_run {
         collection.replace_packs(&plan, &loose)?;
         collection.sweep_contents()?;
+        collection.shrink_cold(&plan)?;
     } else {
         collection.forecast(&plan, &loose)?;
     }
     Ok(Some(collection.report))
+}
+
+/// Refs are read faster from one file. Where a command of git's is at them, another time.
+fn pack_refs(store: &Store) -> Result<()> {
+    match store.pack_refs(&Packing::default()) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
+        packed => packed.map(drop),
+    }
+}
+
+/// What the contents that `commits` need take on the disk, and what all take, in bytes.
+pub fn content_sizes(store: &Store, commits: impl IntoIterator<Item = Id>) -> Result<(u64, u64)> {
+    let mut needed = Marker::new(store);
+    for id in commits {
+        needed.mark_rest(id, |_| false)?;
+    }
+    let list = |needed: &dyn Fn(&Id) -> bool| contents::list(&store.content_dir(), i64::MAX, needed, |_| true);
+    let sum = |list: Vec<contents::Candidate>| list.iter().map(|content| content.size).sum::<u64>();
+    let (all, rest) = (sum(list(&|_| false)?), sum(list(&|id| needed.contains(id))?));
+    Ok((all.saturating_sub(rest), all))
 }
 
 /// Wait until nobody writes, and keep everybody from it while the value lives: for what isn't this crate's to remove.
@@ -253,6 +279,9 @@ impl<'a> Collection<'a> {
 
     fn replace_packs(&mut self, plan: &Plan, loose: &Loose) -> Result<()> {
         let store = self.store;
+        if plan.is_idle() && loose.remove.is_empty() && !self.has_to_forget()? {
+            return Ok(());
+        }
         let dir = store.dir().join("objects/pack");
         let staging = Staging::create(&store.content_dir())?;
         let mut staged: Vec<StagedPack> =
@@ -286,6 +315,12 @@ impl<'a> Collection<'a> {
         self.report.forgotten = forgotten;
         self.report.pack_bytes = i64::try_from(shrunk).unwrap_or(i64::MAX) - i64::try_from(grown).unwrap_or(i64::MAX);
         Ok(())
+    }
+
+    /// Whether removed names are to be forgotten.
+    fn has_to_forget(&self) -> Result<bool> {
+        let (cutoff, doomed) = (self.options.cutoff, &self.doomed);
+        Ok(self.store.removed()?.iter().any(|removed| removed.seconds < cutoff || doomed.contains(&removed.id)))
     }
 
     /// Mark what was named or written since the last time. Nobody may write meanwhile.
@@ -347,6 +382,42 @@ impl<'a> Collection<'a> {
             let (count, freed) = contents::remove_some(&dir, self.options.cutoff, &mut candidates, needed)?;
             self.report.contents += count;
             self.report.content_bytes += freed;
+        }
+        Ok(())
+    }
+
+    /// Pack cold contents anew where nobody needs most of a pack any more.
+    fn shrink_cold(&mut self, plan: &Plan) -> Result<()> {
+        let store = self.store;
+        let keeps = |this: &Self, id: &Id| {
+            (this.live.contains(id) || this.waits.contains(id)) && !store.content_file(id).exists()
+        };
+        let cold = (0..self.sources.len()).filter(|number| self.sources[*number].maker == Maker::Cold);
+        for number in cold.filter(|number| !plan.doomed.contains(number)).collect::<Vec<_>>() {
+            let source = &self.sources[number];
+            let (kept, gone) = source.shares(|id| keeps(self, id));
+            if gone == 0 || (gone < kept && !self.options.aggressive) {
+                continue;
+            }
+            let path = source.path.clone();
+            let staging = Staging::create(&store.content_dir())?;
+            let staged = crate::cold::shrink(store, &path, &staging, self.more_roots, |id| keeps(self, id))?;
+            let dropped: Vec<Id> = self.sources[number].ids().filter(|id| !keeps(self, id)).collect();
+            let alone = Alone::take(store.dir())?;
+            self.mark_news()?;
+            // Something of it is needed again: another time.
+            if dropped.iter().any(|id| keeps(self, id)) {
+                continue;
+            }
+            let (before, after) = (kept + gone, staged.size());
+            let dir = store.dir().join("objects/pack");
+            staged.publish(&dir)?;
+            sync_names(&dir)?;
+            alone.count()?;
+            remove_pack(&path)?;
+            drop(alone);
+            self.report.objects += dropped.len();
+            self.report.pack_bytes += before.cast_signed() - after.cast_signed();
         }
         Ok(())
     }

@@ -18,31 +18,32 @@ type Stamp = (u64, u64, i64, i64);
 
 /// An id that something names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tip {
-    pub(super) id: Id,
+pub(crate) struct Tip {
+    pub(crate) id: Id,
     /// Whether a ref names it; what only a log names may be gone.
-    pub(super) is_ref: bool,
+    pub(crate) is_ref: bool,
 }
 
 /// The files of refs and reflogs as they were read last.
-pub(super) struct Roots {
+pub(crate) struct Roots {
     dir: PathBuf,
     read: HashMap<PathBuf, Stamp>,
 }
 
 impl Roots {
-    pub(super) fn new(dir: &Path) -> Self {
+    pub(crate) fn new(dir: &Path) -> Self {
         Self { dir: dir.to_owned(), read: HashMap::new() }
     }
 
     /// What is named in files that are new or changed since the last call: at the first call, in all.
-    pub(super) fn news(&mut self) -> Result<Vec<Tip>> {
+    pub(crate) fn news(&mut self) -> Result<Vec<Tip>> {
         let mut tips = Vec::new();
         for head in HEADS {
             self.file(&self.dir.join(head), &mut tips)?;
         }
-        self.file(&self.dir.join("packed-refs"), &mut tips)?;
+        // In this order: who packs refs writes the file before the loose ones go.
         self.folder(self.dir.join("refs"), &mut tips)?;
+        self.file(&self.dir.join("packed-refs"), &mut tips)?;
         self.folder(self.dir.join("logs"), &mut tips)?;
         tips.retain(|tip| !tip.id.is_null());
         Ok(tips)

@@ -1,5 +1,7 @@
 //! A pushed tree as edits of the root that it changes: what git doesn't know (owners, devices, empty folders …) stays.
 
+use std::collections::BTreeMap;
+
 use gix::bstr::{BStr, BString, ByteSlice};
 use gix::objs::Kind as ObjectKind;
 use gix::objs::tree::EntryKind;
@@ -72,7 +74,7 @@ impl Apply<'_> {
         for entry in entries {
             let name = file_name(path, entry.name)?;
             let at = join_path(path, name.as_bstr());
-            let old = before.iter().position(|(old, _)| *old == name).map(|number| before.swap_remove(number).1);
+            let old = before.remove(&name);
             names_changed |= old.is_none();
             if entry.kind == EntryKind::Tree {
                 names_changed |= matches!(old, Some(Before::Leaf(_)));
@@ -93,8 +95,8 @@ impl Apply<'_> {
     }
 
     /// What the folder holds now.
-    fn before(&mut self, path: &BStr) -> Result<Vec<(BString, Before)>> {
-        let Some(dir) = self.root.dir(self.source, path)? else { return Ok(Vec::new()) };
+    fn before(&mut self, path: &BStr) -> Result<BTreeMap<BString, Before>> {
+        let Some(dir) = self.root.dir(self.source, path)? else { return Ok(BTreeMap::new()) };
         let entries = dir.entries().map(|(name, view)| {
             let before = match view {
                 View::Stored(ids) => Before::Folder { rootfs: Some(ids.rootfs) },

@@ -1,13 +1,14 @@
 //! Limits on what a pack may make us do: a few bytes of it can stand for a great many.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::io::{BufRead, Read};
 use std::rc::Rc;
 
 use flate2::read::ZlibDecoder;
+use gix::error::{Error, validation};
 use gix::odb::pack::data::entry::Header;
 use gix::odb::pack::data::input::Entry;
-use gix_error::{Error, validation};
 
 /// Largest object, in bytes.
 pub(super) const LARGEST: u64 = 2 << 30;
@@ -23,6 +24,9 @@ const ALL: u64 = 1 << 40;
 
 /// Bytes that all objects have together which come as differences: what costs a sender next to nothing.
 const ALL_DELTAS: u64 = 64 << 30;
+
+/// Bytes of an object and all that it is a delta of, one upon another: so much may be in memory at once.
+const CHAIN: u64 = 4 << 30;
 
 /// How many bytes were read since the last complete entry.
 #[derive(Clone, Default)]
@@ -78,11 +82,15 @@ pub(super) struct Guard<I> {
     count: u64,
     all: u64,
     deltas: u64,
+    /// Bytes of each object and all that it is a delta of, by where it begins.
+    chains: HashMap<u64, u64>,
+    /// Bytes of objects that name what they are a delta of by its id: any of them may be upon any other.
+    named: u64,
 }
 
 impl<I> Guard<I> {
     pub(super) fn new(entries: I, meter: Meter) -> Self {
-        Self { entries, meter, count: 0, all: 0, deltas: 0 }
+        Self { entries, meter, count: 0, all: 0, deltas: 0, chains: HashMap::new(), named: 0 }
     }
 
     fn check(&mut self, entry: &Entry) -> Result<(), String> {
@@ -92,14 +100,37 @@ impl<I> Guard<I> {
         let size = if is_delta { result_size(entry).ok_or("a delta has no size")? } else { entry.decompressed_size };
         self.all = self.all.saturating_add(size);
         self.deltas = self.deltas.saturating_add(if is_delta { size } else { 0 });
+        let chain = self.chain(entry, size);
         let over = [
             (size > LARGEST, "an object is larger than 2 GiB; import it instead"),
             (is_delta && size > LARGEST_DELTA, "a delta makes an object of more than 512 MiB"),
+            (chain > CHAIN, "deltas upon deltas need more than 4 GiB; push with `git -c pack.depth=4`"),
             (self.count > MOST, "it has more than 20,000,000 objects"),
             (self.all > ALL, "its objects have more than 1 TiB"),
             (self.deltas > ALL_DELTAS, "its deltas make more than 64 GiB"),
         ];
         over.iter().find(|(is_over, _)| *is_over).map_or(Ok(()), |(_, why)| Err((*why).to_owned()))
+    }
+}
+
+impl<I> Guard<I> {
+    /// How many bytes an object of `size` and all that it is a delta of have.
+    fn chain(&mut self, entry: &Entry, size: u64) -> u64 {
+        let below = match entry.header {
+            Header::OfsDelta { base_distance } => {
+                let base = entry.pack_offset.checked_sub(base_distance);
+                base.and_then(|base| self.chains.get(&base)).copied().unwrap_or(0)
+            }
+            Header::RefDelta { .. } => {
+                self.named = self.named.saturating_add(size);
+                self.named
+            }
+            _ => 0,
+        };
+        let chain = below.saturating_add(size);
+        self.chains.insert(entry.pack_offset, chain);
+        // What is upon one of those that are named may be below another.
+        chain.saturating_add(if below == 0 { 0 } else { self.named })
     }
 }
 
@@ -118,7 +149,7 @@ impl<I: Iterator<Item = Result<Entry, Error>>> Iterator for Guard<I> {
 
 /// The size of what a delta makes: the second number in it, behind the size of what it starts from.
 fn result_size(entry: &Entry) -> Option<u64> {
-    let mut bytes = ZlibDecoder::new(entry.compressed.as_deref()?).bytes();
+    let mut bytes = std::io::BufReader::with_capacity(32, ZlibDecoder::new(entry.compressed.as_deref()?)).bytes();
     let mut number = || -> Option<u64> {
         let mut value = 0u64;
         for shift in (0..63).step_by(7) {

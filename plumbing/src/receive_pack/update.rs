@@ -39,6 +39,11 @@ struct Move {
 
 /// Check and take what the commands need, then change the refs. What became of each command.
 pub(super) fn run(view: &View<'_>, quarantine: Option<&Quarantine>, request: &Request) -> Vec<Result<(), String>> {
+    // What the store has already and the refs will need must not be collected before they move.
+    let _hold = match view.store().hold() {
+        Ok(hold) => hold,
+        Err(error) => return request.commands.iter().map(|_| Err(one_line(&error))).collect(),
+    };
     let mut batch = view.store().batch();
     let mut updates = Updates {
         view,
@@ -110,6 +115,10 @@ impl Updates<'_, '_> {
     fn take(&mut self, tip: Id, is_image: bool, batch: &mut Batch<'_>) -> Result<Id> {
         let store = self.view.store();
         let source = self.quarantine.map_or(store, Quarantine::store);
+        if let Some(image) = self.view.image_commit(&tip) {
+            let why = format!("it shows the files of {image}; push it to a branch such as 'name@tag'");
+            return Err(super::connect::refused(&tip, &why));
+        }
         let needed = self.connectivity.check(tip)?;
         if is_image {
             let kind = source.find_header(&tip)?.map(|(kind, _)| kind);
@@ -133,7 +142,9 @@ impl Updates<'_, '_> {
 /// Which ref of the store a client's name stands for.
 fn place(view: &View<'_>, name: &str) -> Result<Place> {
     let refused = |why: &str| Error::Invalid { what: "ref", input: name.into(), why: why.into() };
-    if let Some(image) = view.image_of(name) {
+    // A branch of the store's own goes before what it could show.
+    let is_own = *view.scope() == Scope::Store && view.store().get_ref(name).is_ok_and(|found| found.is_some());
+    if let Some(image) = view.image_of(name).filter(|_| !is_own) {
         return Ok(Place::Shown(image));
     }
     if *view.scope() != Scope::Store {

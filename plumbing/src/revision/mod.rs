@@ -21,10 +21,11 @@ mod range;
 mod reflog;
 mod suffix;
 mod suggest;
+mod upstream;
 
 use gix::bstr::{BStr, BString, ByteSlice};
 
-pub use name::{candidates_of_prefix, prefix_of};
+pub use name::{RULES, Shorten, candidates_of_prefix, prefix_of, shorten};
 pub use path::{Found, find};
 pub use range::{Range, range, range_with, sides};
 pub use suffix::Spelling;
@@ -40,7 +41,7 @@ pub struct Revision {
     pub id: Id,
     /// The path in the root where there was one, relative and as the file is named (`etc/passwd`); empty for the top.
     pub path: Option<BString>,
-    /// The full name of the ref, where the spelling is that of a ref and nothing follows.
+    /// The full name of the ref, where the spelling is that of a ref (or `@{upstream}`, `@{-1}`) and nothing follows.
     pub name: Option<String>,
 }
 
@@ -100,6 +101,18 @@ pub fn parse_with(store: &Store, spelling: impl AsRef<[u8]>, lookup: Lookup<'_>)
     }
 }
 
+/// The object and the path in its tree that `spelling` is made of, whatever is at that path; `None` where it has no path, or
+/// one in an image's root.
+pub fn tree_and_path<'a>(store: &Store, spelling: &'a BStr) -> Result<Option<(Id, &'a BStr)>> {
+    for split in suffix::splits(spelling) {
+        let Some(path) = split.path.filter(|path| !path.starts_with(b"/")) else { continue };
+        if let Some(base) = name::resolve(store, split.name, Lookup::default())? {
+            return Ok(Some((suffix::apply(store, &base, &split)?.0, path)));
+        }
+    }
+    Ok(None)
+}
+
 /// Apply what follows the name.
 fn complete(store: &Store, base: name::Base, split: &Spelling<'_>) -> Result<Revision> {
     if split.is_name_only() {
@@ -108,9 +121,9 @@ fn complete(store: &Store, base: name::Base, split: &Spelling<'_>) -> Result<Rev
             false => Err(not_found(split.name)),
         };
     }
-    let id = suffix::apply(store, &base, split)?;
+    let (id, name) = suffix::apply(store, &base, split)?;
     match split.path {
-        None => Ok(Revision { id, path: None, name: None }),
+        None => Ok(Revision { id, path: None, name }),
         Some(path) => path::complete(store, id, path, split),
     }
 }

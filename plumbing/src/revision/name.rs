@@ -6,7 +6,7 @@ use gix::bstr::{BStr, ByteSlice};
 use gix::hash::Prefix;
 
 use super::{Lookup, Prefer};
-use crate::store::refs::CONTAINERS;
+use crate::store::refs::{CONTAINERS, is_full_name};
 use crate::{Error, Id, ImageName, Result, Store};
 
 /// What a name stands for.
@@ -80,11 +80,43 @@ fn by_alias(store: &Store, name: &str, lookup: Lookup<'_>) -> Result<Option<Base
 
 /// A ref by its full name or by git's rules; symbolic ones are followed.
 fn by_ref(store: &Store, name: &str) -> Result<Option<Base>> {
-    let Ok(partial) = <&gix::refs::PartialNameRef>::try_from(name) else { return Ok(None) };
-    // `content` and `objects` are folders of the store, `config` a file, by git's rules all of them could be refs.
-    let Ok(Some(mut found)) = store.repo().try_find_reference(partial) else { return Ok(None) };
-    let full = found.name().as_bstr().to_string();
-    Ok(found.follow_to_object().ok().map(|id| Base { id: id.detach(), reference: Some(full) }))
+    let rules = if name.starts_with("refs/") { &RULES[..1] } else { &RULES };
+    for rule in rules {
+        let full = rule.replace('*', name);
+        // `content` and `objects` are folders of the store, `config` a file: no names of refs.
+        if is_full_name(full.as_str().into())
+            && let Some((_, id)) = store.follow_ref(full.as_str().into())?
+        {
+            return Ok(Some(Base { id, reference: Some(full) }));
+        }
+    }
+    Ok(None)
+}
+
+/// Where git looks for a ref, in this order (gitrevisions(7)).
+pub const RULES: [&str; 6] = ["*", "refs/*", "refs/tags/*", "refs/heads/*", "refs/remotes/*", "refs/remotes/*/HEAD"];
+
+/// How far a ref's name is shortened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shorten {
+    /// So that no rule could find another ref.
+    Strict,
+    /// So that no earlier rule could.
+    Loose,
+}
+
+/// The shortest name that git's rules take for the ref `full` and for no other one that `exists`.
+pub fn shorten(full: &str, mode: Shorten, exists: impl Fn(&str) -> bool) -> String {
+    for (index, rule) in RULES.iter().enumerate().skip(1).rev() {
+        let (before, after) = rule.split_once('*').expect("because every rule has a star");
+        let Some(short) = full.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)) else { continue };
+        let others = if mode == Shorten::Strict { RULES.len() } else { index };
+        let taken = (0..others).any(|other| other != index && exists(&RULES[other].replace('*', short)));
+        if !short.is_empty() && !taken {
+            return short.to_owned();
+        }
+    }
+    full.to_owned()
 }
 
 /// The shortest beginning of an id that git takes.

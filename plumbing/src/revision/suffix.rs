@@ -4,7 +4,7 @@ use gix::bstr::{BStr, ByteSlice};
 use gix::objs::Kind;
 
 use super::name::Base;
-use super::{Revision, reflog};
+use super::{Revision, reflog, upstream};
 use crate::{Error, Id, Result, Store};
 
 /// One way to take a spelling apart.
@@ -64,18 +64,51 @@ fn path_colon(rest: &[u8]) -> Option<usize> {
     None
 }
 
-/// The object that `base` and the operators of `split` name.
-pub(super) fn apply(store: &Store, base: &Base, split: &Spelling<'_>) -> Result<Id> {
-    let (mut id, mut rest) = (base.id, split.operators);
+/// The object that `base` and the operators of `split` name, and the ref where they name one and no more.
+pub(super) fn apply(store: &Store, base: &Base, split: &Spelling<'_>) -> Result<(Id, Option<String>)> {
+    let (mut id, mut rest, mut name) = (base.id, split.operators, None);
     if let Some(inner) = rest.strip_prefix(b"@{") {
         let end = inner.find_byte(b'}').ok_or_else(|| unknown(split))?;
-        let reference = base.reference.as_deref().ok_or_else(|| unknown(split))?;
-        id = reflog::lookup(store, reference, base.id, inner[..end].as_bstr())?;
+        if !matches!(inner.get(end + 1), None | Some(b'^' | b'~')) {
+            return Err(unknown(split));
+        }
+        (id, name) = braces(store, base, split, inner[..end].as_bstr())?;
         rest = inner[end + 1..].as_bstr();
     }
     if rest.is_empty() {
-        return Ok(id);
+        return Ok((id, name));
     }
+    Ok((operate(store, id, rest, split)?, None))
+}
+
+/// What `@{…}` names after `base`.
+fn braces(store: &Store, base: &Base, split: &Spelling<'_>, inner: &BStr) -> Result<(Id, Option<String>)> {
+    let reference = base.reference.as_deref().ok_or_else(|| unknown(split))?;
+    let lower = inner.to_ascii_lowercase();
+    if matches!(lower.as_slice(), b"u" | b"upstream" | b"push") {
+        let branch = match split.name.as_bytes() {
+            b"" | b"@" | b"HEAD" => store.follow_ref(b"HEAD".as_bstr())?.map(|(name, _)| name.to_string()),
+            name => Some(format!("refs/heads/{}", name.as_bstr())),
+        };
+        let branch = branch.unwrap_or_else(|| reference.to_owned());
+        let (id, name) = upstream::find(store, &branch, lower == b"push")?;
+        return Ok((id, Some(name)));
+    }
+    if let Some(number) = inner.strip_prefix(b"-").filter(|_| split.name.is_empty()) {
+        let number = number.to_str().ok().and_then(|number| number.parse().ok()).ok_or_else(|| unknown(split))?;
+        let found = upstream::checked_out_before(store, number)?;
+        return found.ok_or_else(|| unknown(split));
+    }
+    // Without a name it is the branch that HEAD is symbolic for, not HEAD.
+    let named = match split.name.is_empty() {
+        true => store.follow_ref(b"HEAD".as_bstr())?.map(|(name, _)| name.to_string()),
+        false => None,
+    };
+    let reference = named.as_deref().unwrap_or(reference);
+    Ok((reflog::lookup(store, reference, base.id, inner)?, None))
+}
+
+fn operate(store: &Store, id: Id, rest: &BStr, split: &Spelling<'_>) -> Result<Id> {
     if matches!(rest.as_bytes(), b"^{}" | b"^{blob}" | b"^{object}") && store.content_file(&id).exists() {
         return Ok(id);
     }

@@ -1,5 +1,6 @@
 //! The text of `%meta` and `%times`: one line an entry, sorted by name, in the keywords of mtree(5).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -75,8 +76,13 @@ pub fn folder_total(bytes: &[u8]) -> Result<u64> {
 /// A folder's own attributes, its total, and its entries by name.
 pub type FolderMeta = (Attrs, u64, BTreeMap<BString, EntryMeta>);
 
-/// Decode `%meta`. `id_of` gives the id that `rootfs/` holds for a file or symlink.
-pub fn decode_folder(bytes: &[u8], mut id_of: impl FnMut(&BStr) -> Option<Id>) -> Result<FolderMeta> {
+/// Decode `%meta`, of the entries those that `keep` says yes to. `id_of` gives the id that `rootfs/` holds for a file or
+/// symlink.
+pub fn decode_folder(
+    bytes: &[u8],
+    mut id_of: impl FnMut(&BStr) -> Option<Id>,
+    keep: &dyn Fn(&BStr) -> bool,
+) -> Result<FolderMeta> {
     let mut lines = bytes.lines();
     let own = Line::parse(lines.next().unwrap_or_default().as_bstr())?;
     if own.name != SELF || own.word("type")? != "dir" {
@@ -85,6 +91,9 @@ pub fn decode_folder(bytes: &[u8], mut id_of: impl FnMut(&BStr) -> Option<Id>) -
     let mut entries = BTreeMap::new();
     let mut last = BString::default();
     for text in lines {
+        if !keep(&line_name(text)?) {
+            continue;
+        }
         let line = Line::parse(text.as_bstr())?;
         if line.name <= last || !name::is_file_name(line.name.as_bstr()) {
             return Err(bad(text, "names are out of order or impossible"));
@@ -108,17 +117,32 @@ pub(super) fn encode_times<'a>(own: Time, entries: impl Iterator<Item = (&'a BSt
     out
 }
 
-/// Decode `%times`: the folder's own time and its entries' in the order of the lines.
-pub(super) fn decode_times(bytes: &[u8]) -> Result<(Time, Vec<(BString, Time)>)> {
-    let mut all = bytes.lines().map(|text| {
-        let line = Line::parse(text.as_bstr())?;
-        let time = line.word("time")?;
-        Ok((line.name, parse_time(time.as_bytes()).ok_or_else(|| bad(text, "it has no valid time"))?))
-    });
-    match all.next().transpose()? {
-        Some((name, own)) if name == SELF => Ok((own, all.collect::<Result<_>>()?)),
-        _ => Err(bad(b"", "the folder's own line is missing")),
+/// Decode `%times`: the folder's own time and, in the order of the lines, those of the entries that `keep` says yes to.
+pub(super) fn decode_times(bytes: &[u8], keep: &dyn Fn(&BStr) -> bool) -> Result<(Time, Vec<(BString, Time)>)> {
+    let mut lines = bytes.lines();
+    let (name, own) = decode_time(lines.next().unwrap_or_default())?;
+    if name != SELF {
+        return Err(bad(b"", "the folder's own line is missing"));
     }
+    let mut times = Vec::new();
+    for text in lines {
+        if keep(&line_name(text)?) {
+            times.push(decode_time(text)?);
+        }
+    }
+    Ok((own, times))
+}
+
+fn decode_time(text: &[u8]) -> Result<(BString, Time)> {
+    let line = Line::parse(text.as_bstr())?;
+    let time = parse_time(line.word("time")?.as_bytes()).ok_or_else(|| bad(text, "it has no valid time"))?;
+    Ok((line.name, time))
+}
+
+/// The name at the beginning of a line.
+pub(super) fn line_name(text: &[u8]) -> Result<Cow<'_, BStr>> {
+    let name = text.split(|byte| *byte == b' ').next().unwrap_or_default();
+    Ok(if name.contains(&b'\\') { Cow::Owned(unescape(name)?) } else { Cow::Borrowed(name.as_bstr()) })
 }
 
 fn parse_time(text: &[u8]) -> Option<Time> {
@@ -216,7 +240,8 @@ pub fn escape(text: &BStr, out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn unescape(text: &[u8]) -> Result<BString> {
+/// Undo [`escape`]; `Damaged` where an escape is cut short.
+pub fn unescape(text: &[u8]) -> Result<BString> {
     if !text.contains(&b'\\') {
         return Ok(text.into());
     }
@@ -254,7 +279,7 @@ mod tests {
         .into();
         let bytes = encode_folder(&own, 1, entries.iter().map(|(name, kind)| (name.as_bstr(), kind, &attrs)));
         assert!(bytes.starts_with(b". type=dir mode=1777 uid=0 gid=0 size=1\na\\012b type=file mode=4755 uid=7 gid=4294967294 size=1 xattr.user.a\\040b=AP8=\n"));
-        let (own_again, total, back) = decode_folder(&bytes, |_| Some(id)).unwrap();
+        let (own_again, total, back) = decode_folder(&bytes, |_| Some(id), &|_| true).unwrap();
         assert_eq!((own_again, total), (own, 1));
         let want: BTreeMap<_, _> =
             entries.into_iter().map(|(n, kind)| (n, EntryMeta { kind, attrs: attrs.clone() })).collect();
@@ -268,6 +293,6 @@ mod tests {
         let own = Time { sec: 0, nsec: 0 };
         let bytes = encode_times(own, times.iter().map(|(n, t): &(BString, Time)| (n.as_bstr(), *t)));
         assert_eq!(bytes.as_bstr(), ". time=0.000000000\na time=-2.500000000\nb time=1700000000.000000001\n");
-        assert_eq!(decode_times(&bytes).unwrap(), (own, times.to_vec()));
+        assert_eq!(decode_times(&bytes, &|_| true).unwrap(), (own, times.to_vec()));
     }
 }

@@ -7,6 +7,7 @@
 //! [`Root`] loads folders only when they are looked at, and writes only those that were changed.
 //! `docs/format.md` describes the encoding.
 
+mod differing;
 mod hardlinks;
 mod lines;
 pub mod name;
@@ -22,10 +23,10 @@ use gix::objs::WriteTo;
 use gix::objs::tree::{Entry, EntryKind};
 
 pub use hardlinks::Hardlinks;
-pub use lines::{EntryMeta, decode_folder, encode_folder, escape, folder_total};
+pub use lines::{EntryMeta, decode_folder, encode_folder, escape, folder_total, unescape};
 pub use part::Part;
-pub(crate) use read::read_folder_with;
 pub use read::{Folder, read_folder, read_hardlinks};
+pub(crate) use read::{read_differing, read_folder_with};
 pub use tree::{Dir, Node, Root, View};
 pub(crate) use write::ids_of;
 

@@ -21,7 +21,7 @@ const PREFIXES: [&[u8]; 8] = [b".git", b"git~", b"gitmod", b"gi7eb", b"gi7d2", b
 
 /// The name in a git tree of the file name `name`.
 pub fn encode(name: &BStr) -> BString {
-    if name.first() != Some(&MARK) && !is_special(name) {
+    if !is_escaped(name) && !is_special(name) {
         return name.to_owned();
     }
     let mut out = BString::from(&[MARK][..]);
@@ -39,6 +39,11 @@ pub fn decode(name: &BStr) -> Result<BString> {
         return Ok(decoded);
     }
     Err(Error::damaged(format!("tree entry '{name}'"), "rd never writes such a name"))
+}
+
+/// Whether the tree name `name` stands for another file name.
+pub(super) fn is_escaped(name: &BStr) -> bool {
+    name.first() == Some(&MARK)
 }
 
 /// Whether `name` can name an entry of a folder on Linux.

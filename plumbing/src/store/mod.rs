@@ -7,14 +7,17 @@ mod batch;
 mod config;
 mod consolidate;
 mod content;
+mod count;
 mod disk_usage;
 mod hold;
+mod objects;
 mod pack;
 mod pack_file;
+mod places;
 pub mod refs;
 mod removed;
 pub(crate) mod staging;
-mod sync;
+pub(crate) mod sync;
 mod unneeded;
 
 use std::path::{Path, PathBuf};
@@ -25,15 +28,24 @@ pub use batch::Batch;
 pub use config::FORMAT;
 pub(crate) use consolidate::{lock as lock_packs, remove as remove_pack};
 pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
+pub use count::Counts;
 pub use disk_usage::DiskUsage;
 pub(crate) use hold::Alone;
 pub use hold::Hold;
-pub(crate) use pack::{MARK, StagedPack, UNNEEDED_MARK, encode_entry_header, pack_header, sync_names};
+pub use objects::{Found, Objects};
+pub(crate) use pack::{
+    Entry as PackEntry, HEADER as PACK_HEADER, MARK, StagedPack, TRAILER as PACK_TRAILER, UNNEEDED_MARK,
+    encode_entry_header, encode_index, pack_header, sync_names,
+};
 pub(crate) use pack_file::PackFile;
+pub use places::Place;
 pub use removed::Removed;
 pub(crate) use staging::Staging;
 
 use crate::{Error, Id, Result};
+
+/// How often an object is looked for anew before it is missing.
+const TRIES: usize = 2;
 
 /// An open store.
 pub struct Store {
@@ -198,14 +210,18 @@ impl Store {
     /// The bytes of the object `id`, which must be of `kind`: of the git object database, and where that lacks a blob,
     /// of a raw content.
     pub fn read_object(&self, id: &Id, kind: Kind) -> Result<Vec<u8>> {
-        let found = self.repo.try_find_object(*id).map_err(Error::git(format!("read object {id}")))?;
-        let Some(object) = found else {
-            if kind == Kind::Blob
-                && let Ok(bytes) = std::fs::read(self.content_file(id))
-            {
-                return Ok(bytes);
+        let doing = || Error::git(format!("read object {id}"));
+        let object = match self.repo.try_find_object(*id).map_err(doing())? {
+            Some(object) => object.detach(),
+            None => {
+                if kind == Kind::Blob
+                    && let Ok(bytes) = std::fs::read(self.content_file(id))
+                {
+                    return Ok(bytes);
+                }
+                self.find_again(id)?
+                    .ok_or_else(|| Error::damaged(format!("store: {kind} {id}"), "the object is missing"))?
             }
-            return Err(Error::damaged(format!("store: {kind} {id}"), "the object is missing"));
         };
         if object.kind != kind {
             return Err(Error::damaged(
@@ -213,7 +229,20 @@ impl Store {
                 format!("expected a {kind}, found a {}", object.kind),
             ));
         }
-        Ok(object.detach().data)
+        Ok(object.data)
+    }
+
+    /// Look for an object with eyes of their own: while packs are joined, a folder that is being read may show neither the
+    /// new pack, which came where it was read already, nor the old one, which went before it was read.
+    fn find_again(&self, id: &Id) -> Result<Option<gix::ObjectDetached>> {
+        for _ in 0..TRIES {
+            let repo = config::open_repository(&self.dir)?;
+            let found = repo.try_find_object(*id).map_err(Error::git(format!("read object {id}")))?;
+            if let Some(object) = found {
+                return Ok(Some(object.detach()));
+            }
+        }
+        Ok(None)
     }
 
     /// The object database as it is now, for who holds off `rd gc`: what was remembered of the packs before the last

@@ -8,12 +8,13 @@ mod project;
 
 use std::cell::RefCell;
 
+use gix::bstr::ByteSlice;
 use gix::objs::Kind;
 
 use project::Projection;
 pub(crate) use project::{GIT_TREE, encode_commit, projected_of};
 
-use crate::store::refs::IMAGES;
+use crate::store::refs::{IMAGES, Value};
 use crate::{Error, Id, ImageName, Result, Store};
 
 /// Which part of a store is shown.
@@ -100,19 +101,21 @@ impl<'s> View<'s> {
 
     /// The refs that the store has itself.
     fn own_refs(&self, wanted: &impl Fn(&str) -> bool) -> Result<Vec<ViewRef>> {
-        let doing = || Error::git("list the refs");
-        let platform = self.store.repo().references().map_err(doing())?;
         let mut list = Vec::new();
-        for found in platform.all().map_err(doing())? {
-            let mut found = found.map_err(|error| Error::damaged("ref", error.to_string()))?;
-            let name = found.name().as_bstr().to_string();
+        for found in self.store.refs_below("")? {
+            let name = found.name.to_string();
             if !wanted(&name) {
                 continue;
             }
-            let target = found.target().try_name().map(|target| target.as_bstr().to_string());
-            if let Ok(id) = found.follow_to_object() {
-                list.push(ViewRef { name, id: id.detach(), target });
-            }
+            let (id, target) = match found.value {
+                Value::Id(id) => (Some(id), None),
+                Value::Symbolic(target) => {
+                    let end = self.store.follow_ref(found.name.as_bstr())?;
+                    (end.map(|(_, id)| id), Some(target.to_string()))
+                }
+                Value::Broken => return Err(Error::damaged(format!("ref '{name}'"), "its file holds no id")),
+            };
+            list.extend(id.map(|id| ViewRef { name, id, target }));
         }
         Ok(list)
     }

@@ -100,7 +100,7 @@ fn names_are_encoded_as_on_the_page() {
 #[test]
 fn metadata_lines_are_those_of_the_page() {
     let text = block("meta");
-    let (own, total, entries) = decode_folder(text.as_bytes(), |name| Some(hash_content(name))).unwrap();
+    let (own, total, entries) = decode_folder(text.as_bytes(), |name| Some(hash_content(name)), &|_| true).unwrap();
     assert_eq!(entries.len() + 1, text.lines().count());
     let again = encode_folder(&own, total, entries.iter().map(|(name, e)| (name.as_bstr(), &e.kind, &e.attrs)));
     assert_eq!(again.as_bstr(), text);

@@ -17,9 +17,18 @@ pub fn answer<'i>(store: &Store, arg: &'i str, rest: &mut impl Iterator<Item = &
             let path = rest.next().ok_or_else(|| Failure::fatal("--git-path requires an argument"))?;
             dir.join(path).display().to_string()
         }
+        "--resolve-git-dir" => {
+            let path = rest.next().ok_or_else(|| Failure::fatal("--resolve-git-dir requires an argument"))?;
+            match Path::new(path).join("HEAD").exists() && Path::new(path).join("objects").is_dir() {
+                true => path.to_owned(),
+                false => return Err(Failure::fatal(format!("not a gitdir '{path}'"))),
+            }
+        }
+        "--local-env-vars" => LOCAL_VARIABLES.join("\n"),
         "--is-bare-repository" => store.repo().is_bare().to_string(),
         "--is-inside-git-dir" => is_inside(dir)?.to_string(),
-        "--is-inside-work-tree" | "--is-shallow-repository" => "false".into(),
+        "--is-inside-work-tree" => "false".into(),
+        "--is-shallow-repository" => store.repo().common_dir().join("shallow").exists().to_string(),
         "--show-ref-format" => "files".into(),
         "--show-prefix" => String::new(),
         "--show-cdup" => return Ok(true),
@@ -36,6 +45,25 @@ pub fn answer<'i>(store: &Store, arg: &'i str, rest: &mut impl Iterator<Item = &
     git::print_line(answer)?;
     Ok(true)
 }
+
+/// Variables that are about one repository (git's environment.c, `local_repo_env`).
+const LOCAL_VARIABLES: [&str; 15] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_COMMON_DIR",
+];
 
 fn canonical(dir: &Path) -> Result<String, Failure> {
     Ok(dir.canonicalize()?.display().to_string())

@@ -1,6 +1,7 @@
 //! `rd rev-parse`
 
 mod facts;
+mod parseopt;
 mod show;
 
 use std::process::ExitCode;
@@ -11,7 +12,8 @@ use plumbing::{Error, Id, Store, revision};
 use crate::cli::Globals;
 use crate::git::{self, Abbrev};
 use crate::report::Failure;
-use show::{AbbrevRef, Sign, State, Symbolic};
+use plumbing::revision::Shorten;
+use show::{Sign, State, Symbolic};
 
 /// Turn names into ids, and say what scripts ask of a repository
 ///
@@ -20,7 +22,8 @@ use show::{AbbrevRef, Sign, State, Symbolic};
 /// --default REV --all --branches[=GLOB] --tags[=GLOB] --remotes[=GLOB] --glob=GLOB --exclude=GLOB --disambiguate=PREFIX
 /// --since=DATE --until=DATE --sq --git-dir --absolute-git-dir --git-common-dir --git-path PATH
 /// --is-bare-repository --is-inside-git-dir --is-inside-work-tree --is-shallow-repository --show-object-format
-/// --show-ref-format --show-prefix --show-cdup --show-toplevel.
+/// --show-ref-format --show-prefix --show-cdup --show-toplevel --resolve-git-dir PATH --local-env-vars; and as the first
+/// --sq-quote and --parseopt.
 ///
 /// Examples: `rd rev-parse debian:12`, `rd rev-parse --short web~2`, `rd rev-parse --verify -q web:latest`.
 ///
@@ -28,11 +31,20 @@ use show::{AbbrevRef, Sign, State, Symbolic};
 #[derive(clap::Args)]
 pub struct Args {
     /// Options and revisions
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "REV|OPTION")]
     args: Vec<String>,
 }
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
+    match args.args.first().map(String::as_str) {
+        Some("--sq-quote") => {
+            let quoted: String = args.args[1..].iter().map(|word| format!(" {}", show::shell_quoted(word))).collect();
+            git::print_line(quoted)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some("--parseopt") => return parseopt::run(&args.args[1..]),
+        _ => {}
+    }
     let store = globals.repository()?;
     let mut parse = Parse { state: State::new(&store), paths_from_here: None, has_dashes: false };
     parse.has_dashes = args.args.iter().any(|arg| arg == "--");
@@ -104,8 +116,8 @@ impl Parse<'_> {
             }
             ("--symbolic", None) => state.symbolic = Some(Symbolic::AsIs),
             ("--symbolic-full-name", None) => state.symbolic = Some(Symbolic::Full),
-            ("--abbrev-ref", None | Some("strict")) => state.abbrev_ref = Some(AbbrevRef::Strict),
-            ("--abbrev-ref", Some("loose")) => state.abbrev_ref = Some(AbbrevRef::Loose),
+            ("--abbrev-ref", None | Some("strict")) => state.abbrev_ref = Some(Shorten::Strict),
+            ("--abbrev-ref", Some("loose")) => state.abbrev_ref = Some(Shorten::Loose),
             ("--abbrev-ref", Some(mode)) => {
                 return Err(Failure::fatal(format!("unknown mode for --abbrev-ref: {mode}")));
             }
@@ -146,6 +158,9 @@ impl Parse<'_> {
             return Ok(true);
         }
         let (sign, name) = arg.strip_prefix('^').map_or((Sign::Plain, arg), |name| (Sign::Reversed, name));
+        if self.state.quiet && self.state.verify && follows_none(self.state.store, name) {
+            return Err(self.state.no_single_revision());
+        }
         if let Some(id) = git::name_to_id(self.state.store, name)? {
             match self.state.verify {
                 true => self.state.found.push((sign, id, name.to_owned())),
@@ -228,6 +243,11 @@ impl Parse<'_> {
             _ => Err(self.state.no_single_revision()),
         }
     }
+}
+
+/// Whether `name` is the upstream of a branch that has none.
+fn follows_none(store: &Store, name: &str) -> bool {
+    matches!(revision::resolve(store, name), Err(Error::Invalid { what: "upstream", .. }))
 }
 
 /// What of a commit's parents is meant.

@@ -3,6 +3,8 @@
 use std::io::Write;
 
 use plumbing::gix::glob::{wildmatch, wildmatch::Mode};
+use plumbing::revision::{RULES, Shorten};
+use plumbing::store::refs::is_full_name;
 use plumbing::{Id, Store, revision};
 
 use crate::git::{self, Abbrev};
@@ -22,15 +24,6 @@ pub enum Symbolic {
     Full,
 }
 
-/// How refs are shortened.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum AbbrevRef {
-    /// So that no rule could find another ref.
-    Strict,
-    /// So that no earlier rule could.
-    Loose,
-}
-
 /// Which arguments are shown.
 pub struct Filter {
     pub revs: bool,
@@ -46,7 +39,7 @@ pub struct State<'a> {
     pub verify: bool,
     pub quiet: bool,
     pub symbolic: Option<Symbolic>,
-    pub abbrev_ref: Option<AbbrevRef>,
+    pub abbrev_ref: Option<Shorten>,
     pub abbrev: Option<Abbrev>,
     pub negate: bool,
     pub shell_quote: bool,
@@ -89,8 +82,7 @@ impl<'a> State<'a> {
     fn show(&self, text: &str) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
         if self.shell_quote {
-            let quoted = text.replace('\'', "'\\''").replace('!', "'\\!'");
-            write!(out, "'{quoted}' ")?;
+            write!(out, "{} ", shell_quoted(text))?;
         } else {
             writeln!(out, "{text}")?;
         }
@@ -115,7 +107,9 @@ impl<'a> State<'a> {
                 match self.full_names(name).as_slice() {
                     [] => Ok(()),
                     [full] => {
-                        let shown = self.abbrev_ref.map_or_else(|| full.clone(), |mode| self.shorten(full, mode));
+                        let shown = self
+                            .abbrev_ref
+                            .map_or_else(|| full.clone(), |mode| git::refs::shorten(self.store, full, mode));
                         self.show_signed(sign, &shown)
                     }
                     _ => {
@@ -144,31 +138,8 @@ impl<'a> State<'a> {
 
     /// The ref of this full name, or the one that it is symbolic for.
     fn existing(&self, full: &str) -> Option<String> {
-        let name = plumbing::gix::refs::FullName::try_from(full).ok()?;
-        // A name without `refs/` would be looked for by git's rules again.
-        let mut found =
-            self.store.repo().try_find_reference(&name).ok()?.filter(|found| found.name() == name.as_ref())?;
-        while let Some(next) = found.follow() {
-            found = next.ok()?;
-        }
-        Some(found.name().as_bstr().to_string())
-    }
-
-    /// The shortest name that git's rules take for `full` and for nothing else.
-    fn shorten(&self, full: &str, mode: AbbrevRef) -> String {
-        for (index, rule) in RULES.iter().enumerate().skip(1).rev() {
-            let (before, after) = rule.split_once('*').expect("because every rule has a star");
-            let Some(short) = full.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)) else { continue };
-            let others = if mode == AbbrevRef::Strict { RULES.len() } else { index };
-            let taken = (0..others).any(|other| {
-                let candidate = RULES[other].replace('*', short);
-                other != index && self.existing(&candidate).is_some()
-            });
-            if !short.is_empty() && !taken {
-                return short.to_owned();
-            }
-        }
-        full.to_owned()
+        let found = is_full_name(full.into()).then(|| self.store.follow_ref(full.into()));
+        Some(found?.ok()??.0.to_string())
     }
 
     /// Show the default if nothing was shown for it; whether it was.
@@ -250,8 +221,10 @@ impl<'a> State<'a> {
     }
 }
 
-/// Where git looks for a ref, in this order (gitrevisions(7)).
-const RULES: [&str; 6] = ["*", "refs/*", "refs/tags/*", "refs/heads/*", "refs/remotes/*", "refs/remotes/*/HEAD"];
+/// A word as a shell's, as git quotes it.
+pub fn shell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''").replace('!', "'\\!'"))
+}
 
 /// Options of commands that list revisions (git's builtin/rev-parse.c, `is_rev_argument`).
 const REVISION_FLAGS: &[&str] = &[

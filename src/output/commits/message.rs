@@ -70,7 +70,7 @@ fn push_expanded(line: &[u8], out: &mut BString) {
 }
 
 /// The first line as git makes a file name of it.
-pub(super) fn sanitized(message: &BString) -> String {
+pub fn sanitized(message: &BString) -> String {
     let keep = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '_';
     let mut out = String::new();
     let (lines, _) = split(message.as_bstr());

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::screen::{Part, Screen};
 use crate::report::Failure;
 use date::Style as DateStyle;
+pub use message::sanitized;
 use names::Names;
 
 /// A form in which commits are printed: git's own by name, or one made of placeholders.

@@ -6,7 +6,134 @@
 
 use super::Table;
 
-pub const TABLES: &[Table] = &[LS_TREE, LS_TREE_FORMAT, MKTREE, REV_LIST, REV_LIST_OBJECTS, MERGE_BASE, DIFF_TREE, DIFF_TREE_STDIN];
+pub const TABLES: &[Table] = &[
+    CAT_FILE,
+    CAT_FILE_BATCH,
+    CAT_FILE_COMMANDS,
+    CAT_FILE_ALL,
+    LS_TREE,
+    LS_TREE_FORMAT,
+    HASH_OBJECT,
+    MKTREE,
+    COMMIT_TREE,
+    UPDATE_REF,
+    UPDATE_REF_LINES,
+    UPDATE_SYMREF_LINES,
+    UPDATE_REF_PIECES,
+    COUNT_OBJECTS,
+    REV_LIST,
+    REV_LIST_OBJECTS,
+    MERGE_BASE,
+    DIFF_TREE,
+    DIFF_TREE_STDIN,
+];
+
+const CAT_FILE: Table = Table {
+    command: "cat-file",
+    rounds: 250,
+    options: &[
+        "-t",
+        "-s",
+        "-p",
+        "-e",
+        "-t",
+        "-s",
+        "-p",
+        "-e",
+        "--batch",
+        "--buffer",
+        "-z",
+        "--no-buffer",
+        "--follow-symlinks",
+        "--unordered",
+        "--batch-all-objects",
+        "--bogus",
+        "-x",
+    ],
+    most_options: 2,
+    operands: &["<rev>", "<rev>", "<rev>", "<rev>", "<kind>|<rev>", "<kind>|<id>", "", "<rev>|<rev>", "--|<rev>"],
+    ..Table::READS
+};
+
+const CAT_FILE_BATCH: Table = Table {
+    command: "cat-file",
+    rounds: 200,
+    always: &[
+        "--batch",
+        "--batch-check",
+        "--batch-check=<batch-format>",
+        "--batch=<batch-format>",
+        "--batch-c=<batch-format>",
+    ],
+    options: &[
+        "--buffer",
+        "--no-buffer",
+        "--follow-symlinks",
+        "-z",
+        "-Z",
+        "--unordered",
+        "--batch",
+        "-t",
+        "--no-follow-symlinks",
+    ],
+    most_options: 2,
+    operands: &["", "", "", "", "", "", "", "", "", "", "<rev>"],
+    lines: &[
+        "<rev>",
+        "<rev>",
+        "<id>",
+        "<id> <rev>",
+        "<id>\t x y",
+        "<short>",
+        "<branch>:<path>",
+        "<rev>\r",
+        "",
+        " <rev>",
+        "<branch>:links/<link>",
+        "<branch>:links/<link>/passwd",
+    ],
+    ..Table::READS
+};
+
+const CAT_FILE_COMMANDS: Table = Table {
+    command: "cat-file",
+    rounds: 100,
+    always: &["--batch-command", "--batch-command=<batch-format>"],
+    options: &["--buffer", "--buffer", "-z", "-Z", "--follow-symlinks"],
+    most_options: 2,
+    lines: &[
+        "info <rev>",
+        "contents <rev>",
+        "info <id>",
+        "contents <id>",
+        "flush",
+        "contents <short>",
+        "info",
+        "flush now",
+        "contents <branch>:<path>",
+        "bogus <rev>",
+        "info  <rev>",
+        " info <rev>",
+        "infox <rev>",
+    ],
+    ..Table::READS
+};
+
+const CAT_FILE_ALL: Table = Table {
+    command: "cat-file",
+    rounds: 30,
+    always: &[
+        "--batch-all-objects|--batch-check",
+        "--batch-all-objects|--batch-check=<disk-format>",
+        "--batch-all-objects|--batch",
+        "--batch-check=<disk-format>",
+    ],
+    options: &["--buffer", "--no-buffer", "-Z", "--unordered"],
+    most_options: 2,
+    lines: &["<id>", "<rev>", "<short>"],
+    in_place: true,
+    ..Table::READS
+};
 
 const LS_TREE: Table = Table {
     command: "ls-tree",
@@ -73,6 +200,32 @@ const LS_TREE_FORMAT: Table = Table {
     ..Table::READS
 };
 
+const HASH_OBJECT: Table = Table {
+    command: "hash-object",
+    rounds: 120,
+    options: &[
+        "-w",
+        "--stdin",
+        "--stdin",
+        "--stdin-paths",
+        "-t|<kind>",
+        "-t|blob",
+        "--path=<host-file>",
+        "--no-filters",
+        "-t<kind>",
+        "--filters",
+        "--no-stdin",
+        "--no-path",
+        "--filters",
+        "--stdin-p",
+        "--path|<host-file>",
+        "--no-stdin-paths",
+    ],
+    operands: &["", "", "<host-file>", "<host-file>|<host-file>", "--|<host-file>"],
+    lines: &["a", "b", "c d", "\"c d\"", "nope", "tree <tree-id>", "<text>", "\"bad", "object <id>", ""],
+    ..Table::WRITES
+};
+
 const MKTREE: Table = Table {
     command: "mktree",
     rounds: 120,
@@ -108,6 +261,214 @@ const MKTREE: Table = Table {
         "100644 blob <blob-id>\t",
     ],
     ..Table::WRITES
+};
+
+const COMMIT_TREE: Table = Table {
+    command: "commit-tree",
+    rounds: 120,
+    options: &[
+        "-p|<commit>",
+        "-p|<branch>",
+        "-p|<rev>",
+        "-m|<text>",
+        "-m|<text>",
+        "-F|a",
+        "-F|-",
+        "-F|nope",
+        "-m<text>",
+        "-Fb",
+        "-p<branch>",
+        "--no-gpg-sign",
+        "-F|folder",
+    ],
+    operands: &["<branch>^{tree}", "<tree-id>", "<treeish>", "<rev>", "", "<tree-id>|<tree-id>", "--|<tree-id>"],
+    lines: &["subject", "", "body <n>", "\u{fc}"],
+    ..Table::WRITES
+};
+
+const UPDATE_REF: Table = Table {
+    command: "update-ref",
+    rounds: 250,
+    options: &[
+        "-d",
+        "-d",
+        "-m|<text>",
+        "--no-deref",
+        "--create-reflog",
+        "--stdin",
+        "-z",
+        "--deref",
+        "--no-create-reflog",
+        "--no-d",
+        "--bogus",
+        "-dz",
+    ],
+    most_options: 2,
+    operands: &[
+        "<any-ref>|<commit>",
+        "<any-ref>|<commit>|<commit>",
+        "<any-ref>|<rev>",
+        "<any-ref>|<commit>|<rev>",
+        "<any-ref>",
+        "",
+        "<any-ref>|<zero>",
+        "<any-ref>|<commit>|<zero>",
+        "<any-ref>|<commit>|<empty>",
+        "<any-ref>|<missing>",
+        "<new-ref>|<commit>",
+        "<any-ref>|<commit>|<commit>|<commit>",
+        "<ref>|<commit>|<ref>",
+        "--|<any-ref>|<commit>",
+    ],
+    ..Table::WRITES
+};
+
+const UPDATE_REF_LINES: Table = Table {
+    command: "update-ref",
+    rounds: 250,
+    always: &["--stdin"],
+    options: &["--no-deref", "--create-reflog", "-m|<text>"],
+    most_options: 1,
+    most_lines: 6,
+    lines: &[
+        "update <any-ref> <commit>",
+        "update <any-ref> <commit> <commit>",
+        "update <ref> <commit> <ref>",
+        "create <new-ref> <commit>",
+        "create <any-ref> <commit>",
+        "delete <any-ref>",
+        "delete <ref> <ref>",
+        "delete <any-ref> <commit>",
+        "verify <any-ref>",
+        "verify <ref> <ref>",
+        "verify <any-ref> <commit>",
+        "update <any-ref> <zero>",
+        "update <any-ref> <commit> <zero>",
+        "option no-deref",
+        "option no-deref",
+        "start",
+        "start",
+        "prepare",
+        "commit",
+        "commit",
+        "abort",
+        "start",
+        "prepare",
+        "update <any-ref> <rev>",
+        "update <any-ref> <rev> <rev>",
+        "update <any-ref> \"\"",
+        "update <any-ref> <commit> \"\"",
+        "delete <any-ref> <zero>",
+        "verify <any-ref> <zero>",
+        "update",
+        "update <any-ref>",
+        "create <any-ref>",
+        "bogus",
+        "",
+        " update <any-ref> <commit>",
+        "update  <any-ref> <commit>",
+        "update \"<any-ref>\" <commit>",
+        "start now",
+        "commit now",
+        "update <any-ref> <commit> <commit> <commit>",
+        "option bogus",
+        "option",
+        "create <any-ref> <zero>",
+        "prepare",
+        "update \"<any-ref>x <commit>",
+        "update \"<any-ref>\"x <commit>",
+        "delete",
+        "verify",
+    ],
+    ..Table::WRITES
+};
+
+const UPDATE_SYMREF_LINES: Table = Table {
+    command: "update-ref",
+    rounds: 150,
+    always: &["--stdin"],
+    options: &["--no-deref", "--no-deref", "--create-reflog", "-m|<text>"],
+    most_options: 2,
+    most_lines: 6,
+    lines: &[
+        "symref-create <new-ref> <target>",
+        "symref-update <any-ref> <target>",
+        "symref-delete <any-ref>",
+        "symref-verify <any-ref> <any-ref>",
+        "symref-update <any-ref> <target> oid <commit>",
+        "symref-verify <new-ref>",
+        "symref-update <any-ref> <target> ref <any-ref>",
+        "symref-delete <any-ref> <any-ref>",
+        "option no-deref",
+        "symref-verify refs/heads/link refs/heads/main",
+        "symref-delete refs/heads/link refs/heads/main",
+        "symref-create <new-ref>",
+        "symref-update <any-ref> <target> <kind> <commit>",
+        "symref-update <any-ref>",
+        "update <any-ref> <commit>",
+        "symref-update refs/heads/link <target> ref refs/heads/main",
+        "option no-deref",
+        "delete <any-ref>",
+        "start",
+        "prepare",
+        "commit",
+        "abort",
+        "symref-update HEAD <target>",
+        "symref-update <any-ref> <target> oid <zero>",
+    ],
+    ..Table::WRITES
+};
+
+const UPDATE_REF_PIECES: Table = Table {
+    command: "update-ref",
+    rounds: 100,
+    always: &["--stdin|-z"],
+    options: &["--no-deref", "--create-reflog"],
+    most_options: 1,
+    most_lines: 6,
+    lines: &[
+        "update <any-ref>\0<commit>\0",
+        "update <any-ref>\0<commit>\0<commit>",
+        "create <new-ref>\0<commit>",
+        "delete <any-ref>\0",
+        "delete <ref>\0<ref>",
+        "verify <ref>\0<ref>",
+        "verify <any-ref>\0",
+        "update <ref>\0\0",
+        "option no-deref",
+        "start",
+        "commit",
+        "symref-create <new-ref>\0<target>",
+        "prepare",
+        "symref-update <any-ref>\0<target>\0\0",
+        "",
+        "bogus",
+        " start",
+        "symref-update <any-ref>\0<target>\0ref\0<any-ref>",
+        "symref-delete <any-ref>\0",
+        "symref-verify <any-ref>\0<any-ref>",
+    ],
+    ..Table::WRITES
+};
+
+const COUNT_OBJECTS: Table = Table {
+    command: "count-objects",
+    rounds: 20,
+    options: &[
+        "-v",
+        "-H",
+        "--human-readable",
+        "--verbose",
+        "-vH",
+        "--no-verbose",
+        "--no-human-readable",
+        "--human",
+        "--bogus",
+        "-vv",
+    ],
+    operands: &["", "", "", "", "x"],
+    in_place: true,
+    ..Table::READS
 };
 
 const REV_LIST: Table = Table {

@@ -82,7 +82,6 @@ const RULES: &[(&str, &[&str])] = &[
             "main:nope",
             "main:config/",
             "main:rootfs/",
-            "main:/etc",
             "<zero>",
             "<missing>",
             "0123",
@@ -95,7 +94,6 @@ const RULES: &[(&str, &[&str])] = &[
             "a b",
             "main ",
             " main",
-            "@{u}",
             "heads/",
             "refs",
             "*",
@@ -156,16 +154,14 @@ const RULES: &[(&str, &[&str])] = &[
             "refs//x",
             "refs/x/a b",
             "refs/x/\u{e4}",
-            "nope",
             "refs/x/.a",
             "refs/x/@{",
             "refs/x/a.",
-            "heads/main",
             "<empty>",
-            "@",
-            "x/y",
         ],
     ),
+    // What a symbolic ref may stand for; not `HEAD`, which would stand for itself.
+    ("target", &["<ref>", "<ref>", "<new-ref>"]),
     ("any-ref", &["<ref>", "<ref>", "<new-ref>", "HEAD", "refs/heads/link"]),
     (
         "date",
@@ -194,11 +190,11 @@ const RULES: &[(&str, &[&str])] = &[
             "<batch-atom> <batch-atom>",
             "<empty>",
             "<batch-atom><batch-atom>:<batch-atom>",
-            "%(objectsize:disk)",
             "%(objectsize:bogus)",
             "%(objectname",
         ],
     ),
+    ("disk-format", &["%(objectsize:disk)", "%(deltabase) %(objectname) %(objectsize:disk)", "<batch-format>"]),
     (
         "tree-atom",
         &[
@@ -269,7 +265,7 @@ impl Words {
     pub fn new(court: &Court) -> Self {
         let list = |choices: &&[&str]| choices.iter().map(|choice| (*choice).to_owned()).collect();
         let mut rules: HashMap<&str, Vec<String>> =
-            RULES.iter().map(|(name, choices)| (*name, list(choices))).collect();
+            RULES.iter().chain(super::refs::RULES).map(|(name, choices)| (*name, list(choices))).collect();
         let git = |args: &[&str]| -> Vec<String> {
             court.git_text(&court.git_dir(), args).lines().map(str::to_owned).collect()
         };
