@@ -23,14 +23,14 @@ fn survives(sandbox: &Sandbox, args: &[&str]) {
     assert!(status.success(), "{args:?} ended with {status}");
     disk.replay(&calls);
     let case = Case { args, live, before, disk, image: scratch.path().join("image") };
-    let seed = setting("RD_FAULT_SEED", Random::new(u64::from(std::process::id())).next());
+    let seed = setting("RD_FAULT_SEED", Random::new(u64::from(std::process::id())).number());
     let mut random = Random::new(seed);
     let mut seen = HashSet::new();
     let moments = case.disk.moments();
     let some = (0..setting("RD_FAULT_ROUNDS", ROUNDS)).map(|round| {
         // The last moment is where everything must be there.
         let moment = if round % 4 == 0 { moments - 1 } else { random.below(moments as u64) as usize };
-        let keep = [Keep::Names, Keep::Bytes, Keep::Journal(random.next()), Keep::Some(random.next())];
+        let keep = [Keep::Names, Keep::Bytes, Keep::Journal(random.number()), Keep::Some(random.number())];
         (moment, *random.pick(&keep))
     });
     let disks: Vec<_> = (0..moments).map(|moment| (moment, Keep::Nothing)).chain(some).collect();
