@@ -7,6 +7,7 @@ pub mod commit;
 pub mod commit_tree;
 pub mod completion;
 pub mod container;
+pub mod count_objects;
 pub mod create;
 pub mod describe;
 pub mod diff;

@@ -7,6 +7,7 @@ mod commit;
 mod commit_tree;
 mod completion;
 mod container;
+mod count_objects;
 mod describe;
 mod diff;
 mod diff_root;

@@ -332,7 +332,7 @@ impl Live<'_> {
 
     fn is_inside(&self, path: &Path) -> bool {
         // What monitors mount there is memory.
-        path.starts_with(&self.disk.top) && !path.starts_with(self.disk.top.join("containers/mnt"))
+        path.starts_with(&self.disk.top) && !path.starts_with(self.disk.top.join("store/containers/mnt"))
     }
 
     fn refuse(&self, call: &Call, at: usize) {

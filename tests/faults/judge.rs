@@ -19,6 +19,10 @@ impl Judge {
         Self { store: store.to_owned() }
     }
 
+    pub fn store(&self) -> &Path {
+        &self.store
+    }
+
     /// The rd command on the store, without the user's environment.
     pub fn rd(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rd"));
@@ -39,7 +43,14 @@ impl Judge {
     /// What keeps others from moving these refs, or from making them where they aren't there.
     pub fn blocked(&self, refs: impl IntoIterator<Item = impl AsRef<str>>) -> Option<String> {
         let to = self.refs().into_values().next()?;
-        refs.into_iter().find_map(|name| failure(self.rd(&["update-ref", name.as_ref(), &to.to_string()])))
+        let script: String = refs.into_iter().map(|name| format!("update {} {to}\n", name.as_ref())).collect();
+        let path = self.store.with_file_name("script");
+        std::fs::write(&path, script).unwrap();
+        let mut command = self.rd(&["update-ref", "--stdin"]);
+        command.stdin(std::fs::File::open(&path).unwrap());
+        let blocked = failure(command);
+        std::fs::remove_file(path).unwrap();
+        blocked
     }
 
     /// Git on the store, without the user's configuration.

@@ -16,7 +16,7 @@ use crate::judge::{Judge, Refs, failure};
 use crate::random::{Random, setting};
 
 /// Rounds of a run that nobody asked to be longer.
-const ROUNDS: u64 = 300;
+const ROUNDS: u64 = 200;
 
 /// Room for the store: a good deal more than it needs, so that only a full disk is full.
 const ROOM: u64 = 96 << 20;
@@ -68,10 +68,13 @@ enum Action {
     Commit,
     RemoveContainer,
     UpdateRef,
+    Load,
+    Gc,
+    Repack,
     GitPackRefs,
 }
 
-const ACTIONS: [Action; 10] = [
+const ACTIONS: [Action; 13] = [
     Action::Import,
     Action::ImportElsewhere,
     Action::Tag,
@@ -81,6 +84,9 @@ const ACTIONS: [Action; 10] = [
     Action::Commit,
     Action::RemoveContainer,
     Action::UpdateRef,
+    Action::Load,
+    Action::Gc,
+    Action::Repack,
     Action::GitPackRefs,
 ];
 
@@ -192,6 +198,17 @@ impl Rounds {
         std::fs::write(from.join("big"), big).unwrap();
         archive(&from, &self.arena.path().join("new.tar"));
         std::fs::remove_dir_all(from).unwrap();
+        self.docker_archive();
+    }
+
+    /// `new.tar` as the one layer of an image.
+    fn docker_archive(&self) {
+        let script = r#"rm -rf a; mkdir a; cp new.tar a/layer.tar; id=$(sha256sum <new.tar | cut -d' ' -f1)
+            echo '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:'$id'"]}}' >a/config.json
+            echo '[{"Config":"config.json","RepoTags":["loaded:1"],"Layers":["layer.tar"]}]' >a/manifest.json
+            tar -C a -cf image.tar layer.tar config.json manifest.json; rm -r a"#;
+        let status = Command::new("sh").args(["-ec", script]).current_dir(self.arena.path()).status();
+        assert!(status.unwrap().success());
     }
 
     fn start(&mut self, slot: usize, fault: Fault) -> Started {
@@ -226,6 +243,10 @@ impl Rounds {
             Action::Commit => self.judge.rd(&["commit", "-m", &number, &container, &image]),
             Action::RemoveContainer => self.judge.rd(&["rm", "-f", &container]),
             Action::UpdateRef => self.judge.rd(&["update-ref", "-m", &number, &format!("refs/heads/s{slot}"), "box:1"]),
+            Action::Load => self.judge.rd(&["load", "-i", "image.tar"]),
+            // What reflogs name stays, so that all that was reported does.
+            Action::Gc => self.judge.rd(&["gc", "-q", *self.random.pick(&["--prune=now", "--prune=1d"])]),
+            Action::Repack => self.judge.rd(&["repack", "-q", "--cold", "now"]),
             Action::GitPackRefs => {
                 let mut git = self.judge.git();
                 git.args(["pack-refs", "--all"]);
@@ -302,7 +323,8 @@ impl Rounds {
             Action::Commit => id.is_some() && refs.get(image).copied() == id && refs.get(head).copied() == id,
             Action::RemoveContainer => !refs.contains_key(head) && !self.has_container(slot),
             Action::UpdateRef => refs.get(branch).copied() == boxed,
-            Action::Run | Action::GitPackRefs => true,
+            Action::Load => refs.contains_key(&format!("{IMAGES}docker.io/library/loaded@1")),
+            Action::Run | Action::Gc | Action::Repack | Action::GitPackRefs => true,
         };
         if [Action::Import, Action::ImportElsewhere, Action::Commit].contains(&action) {
             self.reported.extend(id);

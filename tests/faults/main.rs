@@ -4,6 +4,7 @@
 //! names.
 
 mod arena;
+mod crowd;
 mod disk;
 mod judge;
 mod kill;

@@ -188,6 +188,20 @@ fn removing_an_image_survives_a_power_cut() {
 }
 
 #[test]
+fn collecting_garbage_survives_a_power_cut() {
+    let sandbox = prepared();
+    sandbox.ok(["import", "two.tar", "base:2"]);
+    sandbox.ok(["rmi", "base:1"]);
+    sandbox.ok(["tag", "base:2", "base:1"]);
+    survives(&sandbox, &["gc", "--prune=now"]);
+}
+
+#[test]
+fn packing_cold_contents_survives_a_power_cut() {
+    survives(&prepared(), &["repack", "--cold", "now"]);
+}
+
+#[test]
 fn containers_survive_a_power_cut() {
     let sandbox = Sandbox::new();
     sandbox.busybox("box");

@@ -93,6 +93,14 @@ pub fn run(store: &Store, options: &Options, more_roots: &dyn Fn() -> Result<Vec
     Ok(Some(collection.report))
 }
 
+/// Refs are read faster from one file. Where a command of git's is at them, another time.
+fn pack_refs(store: &Store) -> Result<()> {
+    match store.pack_refs(&Packing::default()) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
+        packed => packed.map(drop),
+    }
+}
+
 /// What the contents that `commits` need take on the disk, and what all take, in bytes.
 pub fn content_sizes(store: &Store, commits: impl IntoIterator<Item = Id>) -> Result<(u64, u64)> {
     let mut needed = Marker::new(store);
@@ -103,14 +111,6 @@ pub fn content_sizes(store: &Store, commits: impl IntoIterator<Item = Id>) -> Re
     let sum = |list: Vec<contents::Candidate>| list.iter().map(|content| content.size).sum::<u64>();
     let (all, rest) = (sum(list(&|_| false)?), sum(list(&|id| needed.contains(id))?));
     Ok((all.saturating_sub(rest), all))
-}
-
-/// Refs are read faster from one file. Where a command of git's is at them, another time.
-fn pack_refs(store: &Store) -> Result<()> {
-    match store.pack_refs(&Packing::default()) {
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
-        packed => packed.map(drop),
-    }
 }
 
 /// Wait until nobody writes, and keep everybody from it while the value lives: for what isn't this crate's to remove.

@@ -131,6 +131,13 @@ impl Folder {
         Lock::take(&self.path.join("lock"), FlockOperation::NonBlockingLockExclusive)
     }
 
+    /// Waits for its turn to commit the container.
+    pub(super) fn commit_turn(&self) -> Result<Lock> {
+        let path = self.path.join("commit");
+        let turn = Lock::take(&path, FlockOperation::LockExclusive)?;
+        turn.ok_or_else(|| Error::io("lock", path, rustix::io::Errno::AGAIN))
+    }
+
     /// Waits for the lock.
     pub fn wait_lock(&self) -> Result<Lock> {
         let lock = Lock::take(&self.path.join("lock"), FlockOperation::LockExclusive)?;

@@ -197,9 +197,9 @@ impl Shower<'_> {
             format,
             date: Default::default(),
             short_ids: true,
+            abbrev: Some(self.abbrev()?),
             decorate: false,
             names: Default::default(),
-            abbrev: None,
         };
         commits::print(screen, self.store, &self.store.read_header(&line.new)?, &style)
     }

@@ -158,6 +158,9 @@ impl Parse<'_> {
             return Ok(true);
         }
         let (sign, name) = arg.strip_prefix('^').map_or((Sign::Plain, arg), |name| (Sign::Reversed, name));
+        if self.state.quiet && self.state.verify && follows_none(self.state.store, name) {
+            return Err(self.state.no_single_revision());
+        }
         if let Some(id) = git::name_to_id(self.state.store, name)? {
             match self.state.verify {
                 true => self.state.found.push((sign, id, name.to_owned())),
@@ -240,6 +243,11 @@ impl Parse<'_> {
             _ => Err(self.state.no_single_revision()),
         }
     }
+}
+
+/// Whether `name` is the upstream of a branch that has none.
+fn follows_none(store: &Store, name: &str) -> bool {
+    matches!(revision::resolve(store, name), Err(Error::Invalid { what: "upstream", .. }))
 }
 
 /// What of a commit's parents is meant.

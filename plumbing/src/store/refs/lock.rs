@@ -36,6 +36,8 @@ pub(super) struct Lock {
     path: PathBuf,
     /// Open for as long as the lock is held: flock(2) goes with it.
     _file: File,
+    /// Whether the one before was left by a command that was killed.
+    pub(super) was_left: bool,
 }
 
 /// Who has a lock that wasn't free.
@@ -52,14 +54,18 @@ impl Lock {
         let path = with_suffix(target, ".lock");
         let begun = Instant::now();
         let mut pause = Duration::from_micros(500);
+        let mut was_left = false;
         loop {
             match take(&path) {
-                Ok(file) => return Ok(Self { path, _file: file }),
+                Ok(file) => return Ok(Self { path, _file: file, was_left }),
                 Err(error) if error.kind() == ErrorKind::NotFound => make_folder(&path)?,
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(Error::io("lock", path)(error)),
                 Err(_) => {
                     let limit = match owner(&path) {
-                        Owner::Nobody => continue,
+                        Owner::Nobody => {
+                            was_left = true;
+                            continue;
+                        }
                         Owner::Rd => WAIT_FOR_RD,
                         Owner::Git => WAIT_FOR_GIT,
                     };
@@ -122,8 +128,15 @@ fn take(path: &Path) -> std::io::Result<File> {
 /// break it: then it is made again.
 fn take_in_steps(path: &Path) -> std::io::Result<File> {
     let mut file = File::options().read(true).write(true).create_new(true).mode(MODE).open(path)?;
-    hold(&mut file)?;
-    Ok(file)
+    let held = hold(&mut file);
+    let is_ours =
+        std::fs::symlink_metadata(path).is_ok_and(|named| named.ino() == file.metadata().map_or(0, |f| f.ino()));
+    match held {
+        Ok(()) if is_ours => Ok(file),
+        Ok(()) => Err(ErrorKind::AlreadyExists.into()),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(ErrorKind::AlreadyExists.into()),
+        Err(error) => Err(error),
+    }
 }
 
 fn hold(file: &mut File) -> std::io::Result<()> {

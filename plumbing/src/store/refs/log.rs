@@ -177,6 +177,25 @@ impl Store {
         Err(Error::io("open", path)(ErrorKind::NotFound.into()))
     }
 
+    /// Take back the last line of the log of `name` where it tells of a move that didn't happen: the ref, whose lock must be
+    /// held, is still at `now`.
+    pub(super) fn settle_log(&self, name: &BStr, now: Option<Id>) -> Result<()> {
+        let path = self.log_file(name);
+        let Ok(bytes) = std::fs::read(&path) else { return Ok(()) };
+        let Some(last) = bytes.lines_with_terminator().next_back() else { return Ok(()) };
+        let Some(line) = LogLine::decode(last.trim_end_with(|c| c == '\n').as_bstr()) else { return Ok(()) };
+        let place = |id: Id| Some(id).filter(|id| !id.is_null());
+        if place(line.new) == now || place(line.old) != now {
+            return Ok(());
+        }
+        let size = (bytes.len() - last.len()) as u64;
+        if size == 0 && now.is_none() {
+            return self.remove_log(name);
+        }
+        let cut = std::fs::File::options().write(true).open(&path).and_then(|file| file.set_len(size));
+        cut.map_err(Error::io("shorten", path))
+    }
+
     /// Remove the log of a ref that is removed.
     pub(super) fn remove_log(&self, name: &BStr) -> Result<()> {
         let path = self.log_file(name);
