@@ -15,6 +15,7 @@ mod diff_tree;
 mod export;
 mod for_each_ref;
 mod fsck;
+mod fsck_repair;
 mod gc;
 mod hash_object;
 mod history;

@@ -71,7 +71,8 @@ impl Case<'_> {
 
     fn complain(&self, moment: usize, keep: Keep) -> Option<String> {
         self.disk.cut(moment, keep).write(&self.image);
-        let complaint = self.complain_of(&Judge::new(&self.image.join("store")), self.is_reported(moment));
+        let cut = Judge::new(&self.image.join("store"));
+        let complaint = self.complain_of(&cut, self.is_reported(moment)).or_else(|| cut.until_quiet());
         std::fs::remove_dir_all(&self.image).unwrap();
         complaint
     }
