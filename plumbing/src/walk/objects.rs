@@ -176,7 +176,7 @@ impl Walk<'_> {
         if !options.filter_tips {
             listing.given.extend(roots.iter().map(|root| root.id));
         }
-        while let Some(number) = self.next()? {
+        while let Some(number) = self.advance()? {
             let commit = self.graph.at(number);
             let (id, tree) = (commit.id, commit.tree);
             let given = self.tips.contains(&number) && !options.filter_tips;
