@@ -40,7 +40,7 @@ fn prepare(arena: &Arena) -> Judge {
     for args in [
         &["import", "box.tar", "box:1"][..],
         &["import", "small.tar", "shared:1"],
-        &["create", "--name", "c", "box:1", "sh"],
+        &["create", "--name", "crowd", "box:1", "sh"],
     ] {
         assert_eq!(failure(judge.rd(args)), None);
     }
@@ -53,7 +53,7 @@ fn command(judge: &Judge, number: usize) -> Command {
     match number % 8 {
         // An image of its own that takes the name that all want.
         0 | 4 => judge.rd(&["import", "-m", &text, "small.tar", "shared:1"]),
-        1 | 5 => judge.rd(&["commit", "-m", &text, "c", &format!("c{number}:1")]),
+        1 | 5 => judge.rd(&["commit", "-m", &text, "crowd", &format!("c{number}:1")]),
         2 => judge.rd(&["run", "--rm", "box:1", "sh", "-c", "echo $PATH >/x"]),
         3 => judge.rd(&["tag", "box:1", &format!("own{number}:1")]),
         6 => judge.rd(&["log", "--format=%H", "shared:1"]),
@@ -95,7 +95,7 @@ fn check_updates(judge: &Judge, count: usize) {
     let commits = (0..count).filter(|number| matches!(number % 8, 1 | 5)).count();
     let refs = judge.refs();
     let store = plumbing::Store::open(judge.store()).unwrap();
-    let (mut at, mut history) = (refs[&format!("{CONTAINERS}c")], Vec::new());
+    let (mut at, mut history) = (refs[&format!("{CONTAINERS}crowd")], Vec::new());
     while let Some(parent) = store.read_commit(&at).unwrap().parents.first() {
         history.push(at);
         at = *parent;

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use plumbing::{Id, Store};
+
+/// No command takes longer, whatever happens to it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Refs and what they point at.
 pub type Refs = BTreeMap<String, Id>;
@@ -59,6 +63,23 @@ impl Judge {
         git.arg("-C").arg(&self.store).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         git.env("GIT_CONFIG_NOSYSTEM", "1").env("RD_ROOT", &self.store).stdin(Stdio::null());
         git
+    }
+
+    /// Wait for monitors that outlive the command that started them; says which containers stay busy.
+    pub fn until_quiet(&self) -> Option<String> {
+        let marks = self.store.join("containers/running");
+        let begun = Instant::now();
+        loop {
+            let running = self.rd(&["ps", "-q"]).output().unwrap();
+            let busy = std::fs::read_dir(&marks).map_or(0, Iterator::count);
+            if running.stdout.is_empty() && busy == 0 {
+                return None;
+            }
+            if begun.elapsed() > PATIENCE {
+                return Some(format!("{busy} containers are still busy: {running:?}"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// All refs.

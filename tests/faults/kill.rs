@@ -12,7 +12,7 @@ use plumbing::Id;
 use plumbing::store::refs::{CONTAINERS, IMAGES};
 
 use crate::arena::Arena;
-use crate::judge::{Judge, Refs, failure};
+use crate::judge::{Judge, PATIENCE, Refs, failure};
 use crate::random::{Random, setting};
 
 /// Rounds of a run that nobody asked to be longer.
@@ -23,9 +23,6 @@ const ROOM: u64 = 96 << 20;
 
 /// How many commands run at once in a crowded round, each on names of its own.
 const CROWD: usize = 5;
-
-/// No command takes longer, whatever happens to it.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What happens to the commands of a round.
 #[derive(Debug, Clone, Copy)]
@@ -113,7 +110,7 @@ struct Rounds {
 
 #[test]
 fn killed_and_failing_commands_lose_nothing() {
-    let seed = setting("RD_FAULT_SEED", Random::new(u64::from(std::process::id())).next());
+    let seed = setting("RD_FAULT_SEED", Random::new(u64::from(std::process::id())).number());
     let rounds = setting("RD_FAULT_ROUNDS", ROUNDS);
     println!("RD_FAULT_SEED={seed} RD_FAULT_ROUNDS={rounds}");
     let mut all = Rounds::prepare(seed);
@@ -230,7 +227,7 @@ impl Rounds {
 
     fn command(&mut self, action: Action, slot: usize) -> Command {
         let (image, tag, container) = (format!("s{slot}:1"), format!("s{slot}:tag"), format!("c{slot}"));
-        let number = self.random.next().to_string();
+        let number = self.random.number().to_string();
         match action {
             Action::Import => self.judge.rd(&["import", "-m", &number, "new.tar", &image]),
             Action::ImportElsewhere => {
@@ -349,7 +346,7 @@ impl Rounds {
 
     /// What is wrong with the store after a round.
     fn judge_store(&mut self, slots: usize) -> Option<String> {
-        self.until_quiet().or_else(|| self.judge.complain()).or_else(|| self.lost()).or_else(|| {
+        self.judge.until_quiet().or_else(|| self.judge.complain()).or_else(|| self.lost()).or_else(|| {
             let touched: Vec<String> =
                 (0..slots).flat_map(names).filter(|name| !name.starts_with(CONTAINERS)).collect();
             self.judge.blocked(touched)
@@ -360,23 +357,6 @@ impl Rounds {
         let store = plumbing::Store::open(self.arena.path().join("store")).unwrap();
         let lost = self.reported.iter().find(|id| store.read_commit(id).is_err())?;
         Some(format!("commit {lost}, which was reported, is lost"))
-    }
-
-    /// Wait for monitors that outlive the command that started them.
-    fn until_quiet(&self) -> Option<String> {
-        let begun = Instant::now();
-        loop {
-            let running = self.judge.rd(&["ps", "-q"]).output().unwrap();
-            let marks =
-                std::fs::read_dir(self.arena.path().join("store/containers/running")).map_or(0, Iterator::count);
-            if running.status.success() && running.stdout.is_empty() && marks == 0 {
-                return None;
-            }
-            if begun.elapsed() > PATIENCE {
-                return Some(format!("{marks} containers are still busy: {running:?}"));
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
     }
 }
 

@@ -29,7 +29,12 @@ pub(crate) fn check(store: &Store, found: &mut Beside) -> Result<()> {
         let finding = match Id::try_from(target.to_string_lossy().into_owned()) {
             Ok(id) if named.contains(&id) => Some(("wrong", "another name is of the same container".to_owned())),
             Ok(id) => {
-                let problems = problems(store, &name, &id);
+                let folder = Folder::new(&store.containers_dir(), &id);
+                let is_left = folder.is_left_of_a_power_cut() && has_no_ref(store, &name);
+                let problems = if is_left { Vec::new() } else { problems(store, &name, &id) };
+                if is_left && folder.path().is_dir() {
+                    found.notes.push(format!("container '{name}' is left of a run with --rm that was cut off"));
+                }
                 named.push(id);
                 // One that was removed meanwhile has no problems.
                 if names.join(&name).symlink_metadata().is_ok() {
@@ -49,6 +54,11 @@ pub(crate) fn check(store: &Store, found: &mut Beside) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the container was never committed, not even when it was made.
+pub(super) fn has_no_ref(store: &Store, name: &str) -> bool {
+    store.get_ref(&ref_name(name)).is_ok_and(|id| id.is_none())
 }
 
 /// What is wrong with one container.

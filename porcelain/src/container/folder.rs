@@ -131,6 +131,21 @@ impl Folder {
         Lock::take(&self.path.join("lock"), FlockOperation::NonBlockingLockExclusive)
     }
 
+    /// Whether nobody holds the container although it is removed at its end, or although its configuration was never
+    /// written: what others are is durable before they have a name.
+    pub(super) fn is_left_of_a_power_cut(&self) -> bool {
+        let lock = self.path.join("lock");
+        let is_held = lock.exists() && !matches!(self.try_lock(), Ok(Some(_)));
+        if is_held {
+            return false;
+        }
+        match fs::read(self.path.join("config.json")) {
+            Ok(bytes) if bytes.is_empty() => true,
+            Ok(_) => self.config().is_ok_and(|config| config.auto_remove),
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        }
+    }
+
     /// Waits for its turn to commit the container.
     pub(super) fn commit_turn(&self) -> Result<Lock> {
         let path = self.path.join("commit");

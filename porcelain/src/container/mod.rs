@@ -182,7 +182,7 @@ impl Containers {
         match symlink(config.id.as_str(), &link) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let owner = fs::read_link(&link).on("read", &link)?;
-                if self.is_abandoned(&owner) {
+                if self.is_abandoned(&owner, &config.name) {
                     remove_file(&link)?;
                     return self.claim_name(config);
                 }
@@ -197,10 +197,16 @@ impl Containers {
         sync(&self.names()).inspect_err(|_| drop(fs::remove_file(&link)))
     }
 
-    /// A name without a folder: a power cut can leave one of a container that was being made or removed.
-    fn is_abandoned(&self, id: &Path) -> bool {
-        let folder = self.path.join(id);
-        id.components().count() == 1 && folder.symlink_metadata().is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+    /// A name that a power cut left of a container that was being made or removed: without a folder, or of one that is
+    /// removed at its end, of which nothing is made durable, and which nobody holds any more.
+    fn is_abandoned(&self, id: &Path, name: &str) -> bool {
+        let Ok(id) = Id::try_from(id.to_string_lossy().into_owned()) else { return false };
+        let folder = self.folder(&id);
+        if folder.path().symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return true;
+        }
+        let store = plumbing::Store::open(self.path.parent().unwrap_or(Path::new(".")));
+        folder.is_left_of_a_power_cut() && store.is_ok_and(|store| check::has_no_ref(&store, name))
     }
 
     /// Names and ids of all containers, by name.

@@ -1,12 +1,13 @@
 //! Caches: each entry is compared with what it would be if it were made now.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::path::Path;
 
 use plumbing::disk::OpenDir;
 use plumbing::fsck::{Aside, Finding};
 use plumbing::root::{Part, RootIds};
+use plumbing::store::refs::Value;
 use plumbing::{Id, Store};
 
 use super::Beside;
@@ -86,7 +87,9 @@ fn key(name: &str) -> Option<Id> {
 /// The roots of these names, looked for in all commits: first those that refs and containers are at.
 fn roots(store: &Store, mut keys: HashSet<Id>) -> Result<HashMap<Id, RootIds>> {
     let mut roots = HashMap::new();
-    let mut waiting: std::collections::VecDeque<Id> = store.list_refs("refs/")?.into_iter().map(|(_, id)| id).collect();
+    let tips = store.refs_below("refs/")?.into_iter();
+    let tips = tips.filter_map(|tip| if let Value::Id(id) = tip.value { Some(id) } else { None });
+    let mut waiting: VecDeque<Id> = tips.collect();
     waiting.extend(bases(store)?);
     let mut seen = HashSet::new();
     while let Some(id) = waiting.pop_front().filter(|_| !keys.is_empty()) {
