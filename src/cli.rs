@@ -152,9 +152,14 @@ macro_rules! commands {
         impl Cli {
             /// Run the command; its exit status.
             pub fn run(self) -> Result<ExitCode, Failure> {
-                match self.command {
+                let module = match &self.command {
+                    $(Command::$variant(_) => stringify!($module),)*
+                };
+                let is_gits = crate::git::COMMANDS.contains(&module.replace('_', "-").as_str());
+                let done = match self.command {
                     $(Command::$variant(args) => commands::$module::run(args, &self.globals),)*
-                }
+                };
+                done.map_err(|failure| if is_gits { failure.of_git() } else { failure })
             }
         }
     };
@@ -170,6 +175,8 @@ commands! {
     Import => import,
     Load => load,
     Export => export,
+    Mount => mount,
+    Umount => umount,
     Init => init,
     Commit => commit,
     Diff => diff,
@@ -195,15 +202,18 @@ commands! {
     CatFile => cat_file,
     CheckoutTree => checkout_tree,
     CommitTree => commit_tree,
+    CountObjects => count_objects,
     Describe => describe,
     DiffRoot => diff_root,
     DiffTree => diff_tree,
     ForEachRef => for_each_ref,
     Fsck => fsck,
     HashObject => hash_object,
+    LayerTar => layer_tar,
     LsRoot => ls_root,
     LsTree => ls_tree,
     MergeBase => merge_base,
+    Mkfs => mkfs,
     Mktree => mktree,
     NameRev => name_rev,
     PackRefs => pack_refs,

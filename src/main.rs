@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    output::die_quietly_on_a_broken_pipe();
+    output::end_when_output_fails();
     completion::answer();
     let cli = match cli::Cli::try_parse_from(cli::arguments()) {
         Ok(cli) => cli,

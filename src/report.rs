@@ -108,6 +108,14 @@ impl Failure {
 }
 
 impl Failure {
+    /// The failure of an object command: where nothing else was said, git's word and status.
+    pub fn of_git(self) -> Self {
+        match (self.status, self.voice) {
+            (FAILED, Voice::Error) => Self { status: FATAL, voice: Voice::Fatal, ..self },
+            _ => self,
+        }
+    }
+
     /// End with `status`, unless the error is one that says more: a container's command that can't be started.
     pub fn or_status(self, status: u8) -> Self {
         let status = match self.what.downcast_ref() {
@@ -120,6 +128,11 @@ impl Failure {
 
 impl From<plumbing::Error> for Failure {
     fn from(error: plumbing::Error) -> Self {
+        if let plumbing::Error::Io { verb: "write", source, .. } = &error
+            && source.kind() == std::io::ErrorKind::BrokenPipe
+        {
+            return Self::silent(BROKEN_PIPE);
+        }
         let hint = hint_for(&error);
         let misspelt = match &error {
             plumbing::Error::NotFound { what: "image" | "revision" | "container" | "image or container", name } => {

@@ -1,4 +1,4 @@
-//! The README and the tour do what they say: their commands are run, and what these print is compared.
+//! The README, the tour and the recipes do what they say: their commands are run, and what these print is compared.
 //!
 //! A block ```` ```console ```` holds commands (`$ …`, run by a shell) and what each prints on stdout and stderr; `? N` says that it ends
 //! with the status N. `[..]` stands for a part of a line, `...` for any lines.
@@ -22,10 +22,25 @@ struct Step {
     output: String,
 }
 
+/// What Debian has and the small root doesn't: the recipes look for it.
+const MORE: &str = r#"
+    mkdir -p usr/bin usr/share/doc/tool var/lib/dpkg var/tmp
+    printf 'su %2000s\n' > usr/bin/su && chmod 4755 usr/bin/su
+    printf 'ping %1000s\n' > usr/bin/ping && setfattr -n security.capability -v 0sAQAAAgAgAAAAAAAAAAAAAAAAAAA= usr/bin/ping
+    chmod 1777 tmp var/tmp
+    cp etc/motd usr/share/doc/tool/welcome
+    printf 'Package: %s\nStatus: install ok installed\n\n' bash tool > var/lib/dpkg/status
+"#;
+
 impl Session {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// A session whose root is what `script` makes of the small one.
+    fn with(script: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        make_root_tar(dir.path());
+        make_root_tar(dir.path(), script);
         Session { dir }
     }
 
@@ -47,19 +62,20 @@ impl Session {
     fn run(&self, step: &Step) {
         let (status, output) = self.shell(&step.command);
         assert_eq!(status, step.status, "$ {}\n{output}", step.command);
-        let shown = |output: &str| format!("$ {}\n{output}", step.command);
+        // Of what was printed, snapbox takes backslashes for those of paths on Windows.
+        let shown = |output: &str| format!("$ {}\n{output}", step.command).replace('\\', "/");
         assert_data_eq!(shown(&output), shown(&step.output));
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.shell("rd ps --all --quiet | xargs -r rd rm --force");
+        self.shell("rd ps --all --quiet | xargs -r rd rm --force; rd mount --quiet | xargs -r rd umount --lazy");
     }
 }
 
 /// A root that runs shell commands, with a few of Debian's files.
-fn make_root_tar(dir: &Path) {
+fn make_root_tar(dir: &Path, script: &str) {
     let root = dir.join("root");
     for folder in ["bin", "etc", "srv", "tmp"] {
         fs::create_dir_all(root.join(folder)).unwrap();
@@ -73,7 +89,17 @@ fn make_root_tar(dir: &Path) {
     fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").unwrap();
     fs::write(root.join("etc/motd"), "The programs included with this system are free software.\n").unwrap();
     fs::write(root.join("etc/issue.net"), "Debian GNU/Linux 12\n").unwrap();
-    let status = Command::new("tar").arg("-cf").arg(dir.join("debian.tar")).arg("-C").arg(&root).arg(".").status();
+    let made = Command::new("sh").args(["-euc", script]).current_dir(&root).status();
+    assert!(made.unwrap().success());
+    let status = Command::new("tar")
+        .arg("--xattrs")
+        .arg("--xattrs-include=*")
+        .arg("-cf")
+        .arg(dir.join("debian.tar"))
+        .arg("-C")
+        .arg(&root)
+        .arg(".")
+        .status();
     assert!(status.unwrap().success());
     fs::remove_dir_all(root).unwrap();
 }
@@ -115,6 +141,14 @@ fn the_readme_does_what_it_says() {
 fn the_tour_does_what_it_says() {
     let session = Session::new();
     steps(&page("docs/tour.md")).iter().for_each(|step| session.run(step));
+}
+
+#[test]
+fn the_recipes_do_what_they_say() {
+    let session = Session::with(MORE);
+    let page = page("docs/recipes.md");
+    assert!(page.matches("\n### ").count() >= 15, "they are fifteen at least");
+    steps(&page).iter().for_each(|step| session.run(step));
 }
 
 #[test]

@@ -38,6 +38,7 @@ pub mod store;
 pub mod upload_pack;
 pub mod view;
 pub mod walk;
+pub mod well_formed;
 pub mod write_tree;
 
 pub use error::{Error, Result};

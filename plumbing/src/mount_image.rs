@@ -14,7 +14,7 @@ use composefs::generic_tree::{Inode, LeafContent, LeafId, Stat};
 use composefs::tree::{Directory, FileSystem, RegularFile};
 use gix::bstr::{BStr, BString, ByteSlice};
 
-use crate::root::{self, Attrs, Folder, Hardlinks, Kind, Leaf, RootIds, Time, read_folder, read_hardlinks};
+use crate::root::{self, Attrs, Folder, Hardlinks, Kind, Leaf, Part, RootIds, Time, read_folder};
 use crate::{Error, Id, Result, Store};
 
 /// Files up to this size lie in the image itself.
@@ -27,11 +27,15 @@ const XATTRS: usize = 128 << 10;
 ///
 /// `Unsupported` where the format can't hold it (gigantic xattrs, device numbers beyond 12 and 20 bits).
 pub fn encode(store: &Store, ids: &RootIds) -> Result<Box<[u8]>> {
-    let folder = read_folder(store, ids)?;
-    let hardlinks = read_hardlinks(store, &ids.meta)?;
+    encode_part(store, &Part::whole(store, *ids)?)
+}
+
+/// As [`encode`], of a root or of a folder of one as a root of its own.
+pub fn encode_part(store: &Store, part: &Part) -> Result<Box<[u8]>> {
+    let folder = read_folder(store, &part.ids)?;
     let mut builder = Builder {
         store,
-        hardlinks: &hardlinks,
+        hardlinks: &part.hardlinks,
         fs: FileSystem::new(stat(&folder.attrs, folder.mtime, b"")?),
         seen: HashMap::new(),
     };

@@ -7,9 +7,11 @@
 pub mod container;
 pub mod download;
 mod error;
+pub mod fsck;
 pub mod housekeeping;
 pub mod image;
 pub mod info;
+pub mod mounts;
 pub mod rootfs;
 mod sys;
 

@@ -9,6 +9,26 @@ use nix::sys::signal::SigSet;
 
 use crate::{IoResultExt, Result};
 
+/// Whether somebody beside us has `file`, which is opened for reading, open: a process, a mounted filesystem or a loop
+/// device, in whatever namespace. `None` where the filesystem can't tell.
+///
+/// A write lease (fcntl_locking(2)) is given only to the sole user of a file; it is given back at once.
+pub(crate) fn is_open_elsewhere(file: &File) -> Option<bool> {
+    const F_SETSIG: libc::c_int = 10;
+    let control = |command, value: libc::c_int| {
+        // SAFETY: these commands of fcntl take an integer and touch no memory of ours.
+        let result = unsafe { libc::fcntl(file.as_raw_fd(), command, value) };
+        if result < 0 { Err(io::Error::last_os_error().raw_os_error()) } else { Ok(()) }
+    };
+    // Whoever opens the file meanwhile sends the holder of the lease a signal: one that does nothing, in place of SIGIO.
+    control(F_SETSIG, libc::SIGURG).ok()?;
+    match control(libc::F_SETLEASE, libc::F_WRLCK) {
+        Ok(()) => control(libc::F_SETLEASE, libc::F_UNLCK).is_ok().then_some(false),
+        Err(Some(libc::EAGAIN)) => Some(true),
+        Err(_) => None,
+    }
+}
+
 const LOOP_CTL_GET_FREE: libc::c_ulong = 0x4C82;
 const LOOP_CONFIGURE: libc::c_ulong = 0x4C0A;
 const LO_FLAGS_READ_ONLY: u32 = 1;

@@ -171,13 +171,7 @@ fn shown_name(store: &Store, named: &Named) -> Result<Option<BString>, Failure> 
     if named.name == *full || named.name == "HEAD" || named.name.is_empty() {
         return Ok(Some(if named.name.is_empty() { "HEAD".into() } else { named.name.as_str().into() }));
     }
-    let name = &named.name;
-    let places = ["refs/", "refs/tags/", "refs/heads/", "refs/remotes/"].map(|prefix| format!("{prefix}{name}"));
-    let mut found = 0;
-    for place in &places {
-        found += usize::from(store.repo().try_find_reference(place).ok().flatten().is_some());
-    }
-    if found > 1 {
+    if crate::git::refs_named(store, &named.name) > 1 {
         return Ok(None);
     }
     let doing = || Error::git(format!("read ref '{full}'"));

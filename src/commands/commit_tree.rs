@@ -21,21 +21,33 @@ use crate::report::Failure;
 ///
 /// Example: `rd commit-tree debian:12^{tree} -p debian:12 -m 'again'`.
 #[derive(clap::Args)]
+#[command(args_override_self = true, infer_long_args = true)]
 pub struct Args {
     /// A parent of the commit
-    #[arg(short = 'p', value_name = "PARENT")]
+    #[arg(short = 'p', value_name = "PARENT", allow_hyphen_values = true)]
     parents: Vec<String>,
     #[command(flatten)]
     message: MessageParts,
+    /// Refused: rd has no keys to sign a commit with
+    #[arg(short = 'S', long, value_name = "KEY", num_args = 0..=1, default_missing_value = "", hide = true)]
+    gpg_sign: Option<String>,
     /// Accepted for git's sake: commits are not signed
-    #[arg(long)]
+    #[arg(long, overrides_with = "gpg_sign")]
     no_gpg_sign: bool,
     /// The tree
-    #[arg(required = true, value_name = "TREE")]
+    #[arg(value_name = "TREE")]
     trees: Vec<String>,
 }
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
+    if args.gpg_sign.is_some() {
+        let why = "commits can't be signed: rd keeps no keys, and what makes an image must not depend on who has one";
+        return Err(Failure::fatal(why).hint("sign an annotated tag of it with `git tag -s`"));
+    }
+    let nothing_asked = args.parents.is_empty() && args.message.0.is_empty() && !args.no_gpg_sign;
+    if args.trees.is_empty() && nothing_asked {
+        return Err(Failure::usage("a tree is needed"));
+    }
     let store = globals.repository()?;
     let mut parents: Vec<Id> = Vec::new();
     for name in &args.parents {
@@ -87,8 +99,10 @@ impl clap::Args for MessageParts {
         let arg = |id: &'static str, short| Arg::new(id).short(short).action(ArgAction::Append);
         let paragraph =
             arg("message", 'm').allow_hyphen_values(true).value_name("MESSAGE").help("A paragraph of the message");
-        let file =
-            arg("file", 'F').value_name("FILE").help("Read a part of the message from a file; `-` is standard input");
+        let file = arg("file", 'F')
+            .allow_hyphen_values(true)
+            .value_name("FILE")
+            .help("Read a part of the message from a file; `-` is standard input");
         command.arg(paragraph.value_parser(value_parser!(OsString))).arg(file.value_parser(value_parser!(PathBuf)))
     }
 

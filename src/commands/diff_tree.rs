@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use plumbing::gix::objs::Kind;
+use plumbing::history::Header;
 use plumbing::walk::{bases, flag};
 use plumbing::{Id, Store};
 
@@ -185,6 +186,10 @@ impl<'s> DiffTree<'s> {
 
     /// Compare and print; what stands above the first difference is printed once.
     fn compare(&mut self, before: Option<&Id>, after: &Id, above: &mut Option<Above>) -> Result<(), Failure> {
+        if self.own.diff.quiet && std::mem::take(&mut self.differs) {
+            // With --quiet git is content with the difference that it found before.
+            return Ok(());
+        }
         let pairs = diff::pairs(self.store, before, Some(after), &self.own.diff)?;
         self.differs = !pairs.is_empty();
         if pairs.is_empty() {
@@ -198,11 +203,14 @@ impl<'s> DiffTree<'s> {
 
     /// Compare a commit with its parents, or with others in their place.
     fn commit(&mut self, id: &Id, parents: Option<Vec<Id>>) -> Result<(), Failure> {
-        let found = git::peel(self.store, *id, Kind::Commit)?;
-        let id = found.ok_or_else(|| Failure::fatal(format!("object {id} is no commit")).status(128))?;
+        let Some(id) = git::peel(self.store, *id, Kind::Commit)? else {
+            let kind = self.store.find_header(id)?.map_or("nothing".to_owned(), |(kind, _)| kind.to_string());
+            eprintln!("error: object {id} is a {kind}, not a commit");
+            return Ok(());
+        };
         let header = self.store.read_header(&id)?;
         let parents = parents.unwrap_or(header.parents);
-        let above = |parent| Some(Above { commit: id, parent });
+        let above = |parent| Some(Above { commit: id, parent, parents: parents.clone() });
         let mut waiting = above(None);
         match (parents.as_slice(), self.own.merges) {
             ([], _) if self.own.root => self.compare(None, &header.tree, &mut waiting)?,
@@ -227,8 +235,8 @@ impl<'s> DiffTree<'s> {
                 self.compare(Some(&tree), &header.tree, &mut waiting)?;
             }
         }
-        if self.own.always && waiting.is_some() {
-            self.header(&Above { commit: id, parent: None })?;
+        if self.own.always && (waiting.is_some() || self.own.no_commit_id) {
+            self.commit_header(&Above { commit: id, parent: None, parents })?;
         }
         Ok(())
     }
@@ -236,7 +244,7 @@ impl<'s> DiffTree<'s> {
     /// Print what a merge has from none of its parents.
     fn combined(&mut self, id: &Id, tree: &Id, parents: &[Id], dense: bool) -> Result<(), Failure> {
         if !self.own.no_commit_id {
-            self.commit_header(&Above { commit: *id, parent: None })?;
+            self.commit_header(&Above { commit: *id, parent: None, parents: parents.to_vec() })?;
             if self.own.format.as_ref().is_some_and(|format| !format.is_empty()) && !self.own.diff.formats.none {
                 self.out.write_all(self.end())?;
             }
@@ -294,7 +302,7 @@ impl<'s> DiffTree<'s> {
             self.out.write_all(if format == Format::Oneline { b" " } else { b"\n" })?;
         }
         let data = self.store.read_object(&above.commit, Kind::Commit)?;
-        let header = self.store.read_header(&above.commit)?;
+        let header = Header { parents: above.parents.clone(), ..self.store.read_header(&above.commit)? };
         let text = commits::text(self.store, &header, &data, &self.commits, &self.screen)?;
         self.out.write_all(&text)?;
         if !format.has_separators() && !format.is_empty() {
@@ -305,17 +313,18 @@ impl<'s> DiffTree<'s> {
 
     /// Compare what the lines of standard input name; other lines are handed through.
     fn lines(&mut self) -> Result<(), Failure> {
-        for line in std::io::stdin().lock().split(b'\n') {
-            let mut line = line?;
+        let mut input = std::io::stdin().lock();
+        let mut line = Vec::new();
+        while input.read_until(b'\n', &mut line)? > 0 {
             let text = String::from_utf8_lossy(&line).into_owned();
             let mut words = text.split_ascii_whitespace().map(|word| Id::from_hex(word.as_bytes()));
             match words.next() {
-                Some(Ok(first)) if text.len() >= 64 => self.line(&first, words.map_while(Result::ok).collect())?,
-                _ => {
-                    line.push(b'\n');
-                    self.out.write_all(&line)?;
-                }
+                // git takes no line that its writer didn't finish.
+                Some(Ok(_)) if !line.ends_with(b"\n") => {}
+                Some(Ok(first)) => self.line(&first, words.map_while(Result::ok).collect())?,
+                _ => self.out.write_all(&line)?,
             }
+            line.clear();
         }
         Ok(())
     }
@@ -347,4 +356,6 @@ struct Above {
     commit: Id,
     /// The parent that it is compared with, where that isn't clear.
     parent: Option<Id>,
+    /// Its parents, or what the caller put in their place.
+    parents: Vec<Id>,
 }

@@ -100,15 +100,19 @@ fn fork_point(store: &Store, ref_name: &str, name: &str) -> Result<Vec<Id>, Fail
     let no_ref = || Failure::fatal(format!("No such ref: '{ref_name}'"));
     let found = revision::parse(store, ref_name).map_err(|_| no_ref())?;
     let full = found.name.ok_or_else(no_ref)?;
+    if git::refs_named(store, ref_name) > 1 {
+        return Err(Failure::fatal(format!("Ambiguous refname: '{ref_name}'")));
+    }
     let mut places: Vec<Id> = Vec::new();
-    for id in past(store, &full)? {
+    let past = past(store, &full)?;
+    for id in if past.is_empty() { vec![found.id] } else { past } {
         let is_commit = matches!(store.find_header(&id)?, Some((Kind::Commit, _)));
         if is_commit && !places.contains(&id) {
             places.push(id);
         }
     }
     if places.is_empty() {
-        places.push(found.id);
+        return Ok(Vec::new());
     }
     let found = bases::merge_bases(store, derived, &places)?;
     Ok(match found.as_slice() {

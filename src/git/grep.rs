@@ -69,8 +69,8 @@ impl Grep {
             let in_body = |regex: &Regex| message.split_str("\n").any(|line| regex.is_match(line));
             let is_meant = match (body.is_empty(), all) {
                 (true, _) => true,
-                (false, true) => body.iter().all(in_body) != invert,
-                (false, false) => body.iter().any(in_body) != invert,
+                (false, true) if !invert => body.iter().all(in_body),
+                (false, _) => body.iter().any(in_body) != invert,
             };
             is_meant && is_by(header, b"author ", &author) && is_by(header, b"committer ", &committer)
         })))

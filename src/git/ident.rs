@@ -14,6 +14,16 @@ pub fn author_and_committer(store: &Store) -> Result<(Signature, Signature), Fai
     Ok((who("AUTHOR")?, who("COMMITTER")?))
 }
 
+/// Who moves a ref, for its log: as for a commit, but never without a name.
+pub fn committer(store: &Store) -> Signature {
+    let global = File::from_globals().unwrap_or_default();
+    let named = signature("COMMITTER", &Settings { store, global: &global });
+    named.unwrap_or_else(|_| {
+        let (name, email) = plumbing::commit::host_identity();
+        Signature { name: name.into(), email: email.into(), time: Time::now_local_or_utc() }
+    })
+}
+
 /// Git's configuration: the repository's before the user's and the system's.
 struct Settings<'a> {
     store: &'a Store,

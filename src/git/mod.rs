@@ -11,8 +11,11 @@ pub mod refs;
 pub mod revisions;
 pub mod tree;
 
+use std::fs::File;
 use std::io::{BufWriter, StdoutLock, Write};
+use std::os::fd::AsFd;
 
+use plumbing::bstr::{BStr, ByteSlice};
 use plumbing::gix::hash::Prefix;
 use plumbing::gix::objs::Kind;
 use plumbing::{Error, Id, Store, revision};
@@ -24,6 +27,7 @@ pub const COMMANDS: &[&str] = &[
     "bundle",
     "cat-file",
     "commit-tree",
+    "count-objects",
     "describe",
     "diff-tree",
     "for-each-ref",
@@ -46,6 +50,11 @@ pub fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::with_capacity(64 * 1024, std::io::stdout().lock())
 }
 
+/// Standard output as a file, for those who buffer by themselves and for bytes that go from file to file.
+pub fn stdout_file() -> Result<File, Failure> {
+    Ok(std::io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
 /// The failure where the folder that was given holds no repository.
 pub fn no_repository(error: Error) -> Failure {
     match error {
@@ -54,31 +63,64 @@ pub fn no_repository(error: Error) -> Failure {
     }
 }
 
-/// The id that `text` names. A complete id is one whether or not there is such an object.
-pub fn name_to_id(store: &Store, text: &str) -> Result<Option<Id>, Failure> {
+/// What a name stands for.
+pub enum Named {
+    /// The object of this id.
+    Object(Id),
+    /// None.
+    Nothing,
+    /// More than one; that has been said.
+    Several,
+}
+
+/// What `text` names. A complete id names an object whether or not there is one.
+pub fn lookup(store: &Store, text: impl AsRef<[u8]>) -> Result<Named, Failure> {
+    let text = text.as_ref();
     if text.len() == 64
-        && let Ok(id) = Id::from_hex(text.as_bytes())
+        && let Ok(id) = Id::from_hex(text)
     {
-        return Ok(Some(id));
+        return Ok(Named::Object(id));
+    }
+    // Without a name only the operators of reflogs are about `HEAD`.
+    if matches!(text.first(), None | Some(b'^' | b'~')) {
+        return Ok(Named::Nothing);
     }
     match revision::resolve(store, text) {
-        Ok(id) => Ok(Some(id)),
-        Err(Error::NotFound { .. }) => Ok(None),
+        Ok(id) => Ok(Named::Object(id)),
+        Err(Error::NotFound { .. }) if has_relative_path(store, text.as_bstr()) => {
+            Err(Failure::fatal("relative path syntax can't be used outside working tree"))
+        }
+        Err(Error::NotFound { .. }) => Ok(Named::Nothing),
         // An entry that a reflog doesn't have ends git at once, and so does a branch that follows none.
         Err(error @ Error::Invalid { what: "reflog entry" | "upstream" | "relative path", .. }) => {
             Err(Failure::fatal(error.to_string()))
         }
         Err(error @ (Error::Ambiguous { .. } | Error::Invalid { .. })) => {
             eprintln!("error: {}", crate::output::printable(&error.to_string()));
-            Ok(None)
+            Ok(if matches!(error, Error::Ambiguous { .. }) { Named::Several } else { Named::Nothing })
         }
         Err(error) => Err(error.into()),
     }
 }
 
+/// Whether `text` is a path relative to the folder that one is in, which a repository without files doesn't have.
+fn has_relative_path(store: &Store, text: &BStr) -> bool {
+    let starts = |path: &BStr| path.starts_with(b"./") || path.starts_with(b"../");
+    text.contains_str(":.") && matches!(revision::tree_and_path(store, text), Ok(Some((_, path))) if starts(path))
+}
+
+/// The id that `text` names, if it names one.
+pub fn name_to_id(store: &Store, text: impl AsRef<[u8]>) -> Result<Option<Id>, Failure> {
+    Ok(match lookup(store, text)? {
+        Named::Object(id) => Some(id),
+        Named::Nothing | Named::Several => None,
+    })
+}
+
 /// The id that `text` names, else git's failure.
-pub fn object(store: &Store, text: &str) -> Result<Id, Failure> {
-    name_to_id(store, text)?.ok_or_else(|| Failure::fatal(format!("Not a valid object name {text}")))
+pub fn object(store: &Store, text: impl AsRef<[u8]>) -> Result<Id, Failure> {
+    let missing = |text: &[u8]| Failure::fatal(format!("Not a valid object name {}", text.as_bstr()));
+    name_to_id(store, &text)?.ok_or_else(|| missing(text.as_ref()))
 }
 
 /// Follow tags, and a commit to its tree, until an object of `kind`; `None` where that leads nowhere.
@@ -92,6 +134,14 @@ pub fn peel(store: &Store, id: Id, kind: Kind) -> Result<Option<Id>, Failure> {
             Ok(object.peel_to_kind(kind).ok().map(|object| object.id))
         }
     }
+}
+
+/// How many refs have this name, by the rules that git completes names with.
+pub fn refs_named(store: &Store, name: &str) -> usize {
+    let places = ["", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/"].map(|prefix| format!("{prefix}{name}"));
+    let is_full = |place: &String| place.starts_with("refs/") || place == "HEAD";
+    let exists = |place: &&String| store.repo().try_find_reference(place.as_str()).ok().flatten().is_some();
+    places.iter().filter(|place| is_full(place)).filter(exists).count()
 }
 
 /// How long an abbreviated id is.

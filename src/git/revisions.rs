@@ -88,14 +88,15 @@ impl<'s> Arguments<'s> {
         let dashes = args.iter().position(|arg| arg == "--");
         let end = dashes.unwrap_or(args.len());
         let mut rest = args[..end].iter().map(String::as_str);
-        let mut only_revisions = false;
+        let (mut only_revisions, mut unknown) = (false, None);
         while let Some(arg) = rest.next() {
             if arg.starts_with('-') && !only_revisions {
                 match arg {
                     "--end-of-options" => only_revisions = true,
                     "--stdin" if self.reads_stdin => self.stdin()?,
                     _ if self.set(arg)? || self.option(arg, &mut rest)? || other(arg, &mut rest)? => {}
-                    _ => return Err(Failure::usage(format!("unknown option: {arg}"))),
+                    // What is wrong with revisions goes first.
+                    _ => drop(unknown.get_or_insert(arg)),
                 }
             } else if !self.revision(arg)? {
                 if dashes.is_some() || arg.starts_with('^') {
@@ -108,7 +109,8 @@ impl<'s> Arguments<'s> {
             }
         }
         self.paths.extend(args.get(end + 1..).unwrap_or_default().iter().cloned());
-        self.finish()
+        self.finish()?;
+        unknown.map_or(Ok(()), |arg| Err(Failure::usage(format!("unknown option: {arg}"))))
     }
 
     fn finish(&mut self) -> Result<(), Failure> {
@@ -294,7 +296,8 @@ impl<'s> Arguments<'s> {
                 continue;
             }
             self.push(id, 0, BString::default());
-            self.named.push(Named { id, name: name.clone(), reference: Some(name) });
+            let named = if glob.is_none() && all != "refs/" { short } else { &name };
+            self.named.push(Named { id, name: named.to_owned(), reference: Some(name) });
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ pub mod age;
 pub mod changes;
 pub mod commits;
 pub mod fields;
+pub mod file;
 pub mod mtree;
 pub mod quote;
 pub mod screen;
@@ -12,7 +13,7 @@ pub mod table;
 pub mod template;
 
 use std::borrow::Cow;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use clap::ValueEnum;
 
@@ -33,16 +34,22 @@ pub fn set_color(color: Color) {
     }
 }
 
-/// End without a word when the reader of our output has gone, as `rd log | head -1` does.
+/// End without a word when the reader of our output has gone, as `rd log | head -1` does; and as any command that fails
+/// when output can't be written, to a full disk for example.
 ///
 /// Rust ignores SIGPIPE at start, and `println!` panics on the error that follows; the panic of a closed stdout is
 /// turned into the status that the signal would have given.
-pub fn die_quietly_on_a_broken_pipe() {
+pub fn end_when_output_fails() {
     let previous = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         let message = info.payload().downcast_ref::<String>().map_or("", String::as_str);
-        if message.starts_with("failed printing to std") && message.contains("Broken pipe") {
-            std::process::exit(141);
+        if let Some(failed) = message.strip_prefix("failed printing to ") {
+            if failed.contains("Broken pipe") {
+                std::process::exit(141);
+            }
+            // Where stderr is what failed, nobody can be told.
+            let _ = writeln!(std::io::stderr(), "error: can't write to {failed}");
+            std::process::exit(2);
         }
         previous(info);
     }));

@@ -190,3 +190,68 @@ fn checkout_tree_keeps_names_that_the_marker_would_have() {
     sandbox.ok(["checkout-tree", &tree, "there"]);
     assert_eq!(write_tree(&sandbox, "there"), tree);
 }
+
+/// The bytes of a tree, whatever its entries are called.
+fn raw_tree(entries: &[(&str, &str, plumbing::Id)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (mode, name, id) in entries {
+        bytes.extend_from_slice(format!("{mode} {name}\0").as_bytes());
+        bytes.extend_from_slice(id.as_slice());
+    }
+    bytes
+}
+
+/// A root with one file called `line` in its metadata and `name` in its trees, and a link to the folder `outside`.
+fn hostile(sandbox: &Sandbox, name: &str, line: &str) -> String {
+    use plumbing::gix::objs::Kind;
+    let store = sandbox.store();
+    let mut batch = store.batch();
+    let content = batch.contents().unwrap().put(b"evil").unwrap();
+    let link = batch.write_blob(b"../outside").unwrap();
+    let own = "mode=0755 uid=0 gid=0";
+    let mut lines = [format!("{line} type=file {own} size=4\n"), format!("link type=link {own}\n")];
+    lines.sort();
+    let meta = batch.write_blob(format!(". type=dir {own} size=4\n{}", lines.concat()).as_bytes()).unwrap();
+    let mut lines = [format!("{line} time=0.000000000\n"), "link time=0.000000000\n".into()];
+    lines.sort();
+    let times = batch.write_blob(format!(". time=0.000000000\n{}", lines.concat()).as_bytes()).unwrap();
+    let mut files = [("100755", name, content), ("120000", "link", link)];
+    files.sort_by_key(|(_, name, _)| *name);
+    let rootfs = batch.write(Kind::Tree, &raw_tree(&files)).unwrap();
+    let meta = batch.write(Kind::Tree, &raw_tree(&[("100644", "%meta", meta)])).unwrap();
+    let times = batch.write(Kind::Tree, &raw_tree(&[("100644", "%times", times)])).unwrap();
+    let parts = [("40000", "meta", meta), ("40000", "rootfs", rootfs), ("40000", "times", times)];
+    let tree = batch.write(Kind::Tree, &raw_tree(&parts)).unwrap();
+    batch.finish().unwrap();
+    tree.to_string()
+}
+
+#[test]
+fn a_hostile_tree_reaches_nothing_outside() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path().join("outside")).unwrap();
+    let harmless = hostile(&sandbox, "a", "a");
+    sandbox.ok(["checkout-tree", &harmless, "good"]);
+    assert_eq!(fs::read(sandbox.path().join("good/a")).unwrap(), b"evil");
+    for (name, line) in [
+        ("..", ".."),
+        ("../outside/x", "../outside/x"),
+        ("link/x", "link/x"),
+        ("%%2E%2E", ".."),
+        ("%link%2Fx", "link/x"),
+        ("/etc/evil", "/etc/evil"),
+        ("a", "../outside/x"),
+        ("%meta", "%meta"),
+    ] {
+        let tree = hostile(&sandbox, name, line);
+        fs::create_dir_all(sandbox.path().join("there")).unwrap();
+        for dir in ["missing", "there"] {
+            let stderr = sandbox.fails(2, ["checkout-tree", &tree, dir]);
+            assert!(stderr.starts_with("error: damaged "), "{name}: {stderr}");
+        }
+        assert!(!sandbox.path().join("missing").exists());
+        assert_eq!(fs::read_dir(sandbox.path().join("there")).unwrap().count(), 0, "{name}");
+    }
+    assert_eq!(fs::read_dir(sandbox.path().join("outside")).unwrap().count(), 0);
+    assert_eq!(left_over(&sandbox), [""; 0]);
+}

@@ -56,6 +56,9 @@ fn object_commands_know_refs_images_and_containers() {
     assert_eq!(complete(&sandbox, &["rd", "symbolic-ref", "HE"]), ["HEAD"]);
     assert_eq!(complete(&sandbox, &["rd", "reflog", "expire", "refs/c"]), ["refs/containers/worker"]);
     assert_eq!(complete(&sandbox, &["rd", "reflog", "ex"]), ["exists", "expire"]);
+    for command in ["ls-root", "diff-root", "checkout-tree", "layer-tar", "mkfs", "mount"] {
+        assert_eq!(complete(&sandbox, &["rd", command, "wo"]), ["worker"], "{command}");
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub struct Court {
 }
 
 /// What git learned after 2.39 (Debian 12), by version 2.x: an older git is no judge of it.
-const LEARNED: [(u32, &str); 13] = [
+const LEARNED: [(u32, &str); 17] = [
     (41, "--omit-empty"),
     (41, "--stdin"),
     (41, "%(ahead-behind"),
@@ -35,6 +35,10 @@ const LEARNED: [(u32, &str); 13] = [
     (45, "(*"),
     (45, "--sort=*"),
     (46, "--branches"),
+    (46, "symref-update"),
+    (46, "symref-create"),
+    (46, "symref-delete"),
+    (46, "symref-verify"),
     (47, "GIT_AUTHOR_NAME=."),
     (47, "GIT_COMMITTER_EMAIL=."),
 ];
@@ -58,13 +62,12 @@ const LONG: &str = "012345678901234567890123456789012345678901234567890123456789
 impl Court {
     /// A store with two images, a container, branches, tags of tags, tags of trees and blobs, and odd file names.
     pub fn new() -> Self {
-        let court = Self::prepare();
+        let court = Self::prepare(Sandbox::new());
         court.copy_for_git();
         court
     }
 
-    fn prepare() -> Self {
-        let sandbox = Sandbox::new();
+    fn prepare(sandbox: Sandbox) -> Self {
         let files = [
             ("etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
             ("etc/group", "root:x:0:\n"),
@@ -127,7 +130,7 @@ impl Court {
     /// As [`new`](Self::new), with more images, a container with links, a history with merges, packed refs, and a
     /// repository of git's own beside the store: [`plain_dir`](Self::plain_dir).
     pub fn with_history() -> Self {
-        let court = Self::prepare();
+        let court = Self::prepare(Sandbox::in_memory());
         court.add_images();
         court.add_history();
         court.copy_for_git();
@@ -283,6 +286,11 @@ impl Court {
     /// What git says to `input`; it must succeed.
     pub fn git_input(&self, dir: &Path, args: &[&str], input: &[u8]) -> String {
         self.text("git", dir, args, input)
+    }
+
+    /// What rd says, which must succeed.
+    pub fn rd_text(&self, dir: &Path, args: &[&str]) -> String {
+        self.text(env!("CARGO_BIN_EXE_rd"), dir, args, b"")
     }
 
     fn text(&self, program: &str, dir: &Path, args: &[&str], input: &[u8]) -> String {

@@ -95,6 +95,31 @@ fn a_repository_has_a_branch_for_each_tag() {
 }
 
 #[test]
+fn the_helper_says_what_it_cant_do() {
+    let sandbox = filled();
+    let ask = |input: &str| {
+        let output =
+            sandbox.rd(["remote-helper", "origin", "web"]).stdin(input.to_owned()).assert().get_output().clone();
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), text, String::from_utf8(output.stderr).unwrap())
+    };
+    let quiet = |text: &str| (Some(0), text.to_owned(), String::new());
+    assert_eq!(ask(""), quiet(""));
+    assert_eq!(ask("capabilities\n\n"), quiet("connect\n\n"));
+    assert_eq!(ask("option depth 1\nconnect git-upload-archive\n\n"), quiet("unsupported\nfallback\n"));
+    let (status, _, error) = ask("list\n");
+    assert!(status == Some(2) && error.contains("git asks for 'list'"), "{error}");
+    // The program that git starts finds rd beside itself, or on PATH, or says so.
+    let alone = sandbox.path().join("alone");
+    fs::create_dir(&alone).unwrap();
+    let program = alone.join("git-remote-rd");
+    fs::copy(env!("CARGO_BIN_EXE_git-remote-rd"), &program).unwrap();
+    let output = std::process::Command::new(&program).args(["origin", "web"]).env_clear().output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && error.starts_with("error: can't start 'rd'\ncaused by: "), "{error}");
+}
+
+#[test]
 fn projected_commits_are_the_same_for_everybody() {
     let sandbox = filled();
     let dir = clone(&sandbox, &["rd::web"]);

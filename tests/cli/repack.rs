@@ -185,3 +185,26 @@ fn packs_are_joined_when_there_is_more_to_pack() {
     }
     assert_sound(&sandbox);
 }
+
+#[test]
+fn a_collection_packs_anew_what_is_left_of_a_pack() {
+    let sandbox = Sandbox::new();
+    for name in ["stays", "gone", "also"] {
+        let mut text = long(name);
+        // Nothing like the others.
+        text.insert_str(0, name);
+        let text: String =
+            text.chars().map(|c| if c.is_ascii_digit() { (c as u8 ^ name.as_bytes()[0]) as char } else { c }).collect();
+        sandbox.image(name, &[("f", &text)]);
+    }
+    let stays = sandbox.ok(["show", "stays:/f"]);
+    sandbox.ok(["repack", "--cold", "now"]);
+    let before = packed_bytes(&sandbox);
+    sandbox.ok(["rmi", "gone", "also"]);
+    sandbox.ok(["gc"]);
+    assert!(packed_bytes(&sandbox) > before / 10 * 9);
+    sandbox.ok(["gc", "--prune=now"]);
+    assert!(packed_bytes(&sandbox) < before / 2, "{} of {before}", packed_bytes(&sandbox));
+    assert_eq!(sandbox.ok(["show", "stays:/f"]), stays);
+    assert_sound(&sandbox);
+}

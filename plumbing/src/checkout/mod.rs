@@ -18,7 +18,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 pub use place::checkout_tree;
 
-use crate::root::{Part, RootIds};
+use crate::root::Part;
 use crate::{Error, Result, Store};
 
 /// What a folder is filled for.
@@ -39,14 +39,13 @@ struct Manner {
     force: bool,
 }
 
-/// Write the root `ids` into the folder `dir`, which must exist and be empty, as a lower layer for overlayfs.
+/// Write `part` into the folder `dir`, which must exist and be empty, as a lower layer for overlayfs.
 ///
 /// Contents are shared with the store where the filesystem can (reflink), else copied.
-pub fn checkout(store: &Store, ids: &RootIds, dir: &Path) -> Result<()> {
-    let part = Part::whole(store, *ids)?;
+pub fn checkout(store: &Store, part: &Part, dir: &Path) -> Result<()> {
     let manner = Manner { purpose: Purpose::Layer, force: false };
     let top = open_top(dir)?;
-    fill::fill(store, &part, &top, manner)?.finish(&top, manner)
+    fill::fill(store, part, &top, manner)?.finish(&top, manner)
 }
 
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);

@@ -22,7 +22,7 @@ use crate::{Error, Id, Result, Store};
 /// Files that may wait for a thread. Each may hold a folder open, and the number of open files is limited.
 const WAITING: usize = 64;
 /// More threads than this only wait for the disk.
-const THREADS: usize = 4;
+const THREADS: usize = 5;
 /// Files up to this size are read whole.
 const SMALL: u64 = 128 << 10;
 
@@ -55,7 +55,8 @@ impl Threads {
         });
         let (jobs, queue) = sync_channel(WAITING);
         let queue = Arc::new(Mutex::new(queue));
-        let count = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
+        // The thread that walks over the root is one of them: more than there are cores only wait for one another's folders.
+        let count = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS).saturating_sub(1).max(1);
         let run = |_| {
             let (maker, queue) = (maker.clone(), queue.clone());
             std::thread::spawn(move || maker.work(&queue))

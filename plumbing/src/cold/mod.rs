@@ -18,7 +18,7 @@ use gix::odb::pack::index;
 use order::{Item, Names};
 
 use crate::gc::{Marker, Roots};
-use crate::store::{Alone, PackFile, Staging, lock_packs, remove_pack, sync_names};
+use crate::store::{Alone, PackFile, StagedPack, Staging, lock_packs, remove_pack, sync_names};
 use crate::{Error, Id, Result, Store};
 
 /// What the promisor mark of a pack of contents says. Its length tells it from others.
@@ -45,7 +45,7 @@ pub struct Report {
 
 /// What must stay raw, and what speaks of it.
 pub struct Warm<'a> {
-    /// The `rootfs` trees of roots in use: asked for again and again.
+    /// Trees of roots in use: asked for again and again.
     pub roots: &'a dyn Fn() -> Result<Vec<Id>>,
     /// Remove the mountable images of all other roots: nobody writes meanwhile.
     pub forget_others: &'a dyn Fn() -> Result<()>,
@@ -72,7 +72,7 @@ pub fn repack(store: &Store, cutoff: i64, more_roots: &dyn Fn() -> Result<Vec<Id
         order::sort(&mut items);
         let (likes, damaged) = pack::compare(store, &mut items)?;
         if let Some(item) = damaged.iter().find(|item| item.is_packed) {
-            return Err(Error::damaged(format!("content {}", item.id), "its bytes in a pack hash to another id"));
+            return Err(packed_damage(item));
         }
         report.damaged = damaged.len();
         report.pack_bytes = write(store, &items, &likes, &joined)?;
@@ -98,6 +98,38 @@ impl Hot<'_> {
         }
         Ok(())
     }
+}
+
+/// What of the pack at `path` (its `.pack`) is to be kept, as a pack in `staging`.
+pub(crate) fn shrink(
+    store: &Store,
+    path: &Path,
+    staging: &Staging,
+    more_roots: &dyn Fn() -> Result<Vec<Id>>,
+    keep: impl Fn(&Id) -> bool,
+) -> Result<StagedPack> {
+    let index = index::File::at(path.with_extension("idx"), gix::hash::Kind::Sha256)
+        .map_err(|error| Error::damaged(format!("pack index of '{}'", path.display()), error.to_string()))?;
+    let pack = ColdPack { path: path.to_owned(), size: 0, index };
+    let names = names(store, more_roots)?;
+    let mut items: Vec<Item> = pack.items(store, &names).filter(|item| keep(&item.id)).collect();
+    order::sort(&mut items);
+    stage(store, items, staging)
+}
+
+/// Pack contents all of which lie in packs or are to be sound.
+fn stage(store: &Store, mut items: Vec<Item>, staging: &Staging) -> Result<StagedPack> {
+    let (likes, damaged) = pack::compare(store, &mut items)?;
+    if let Some(item) = damaged.first() {
+        return Err(packed_damage(item));
+    }
+    let mut pack = PackFile::create(staging.path(), items.len(), 1)?;
+    pack::write(store, &items, &likes, &mut pack)?;
+    pack.finish(MARK)
+}
+
+fn packed_damage(item: &Item) -> Error {
+    Error::damaged(format!("content {}", item.id), "its bytes in a pack hash to another id")
 }
 
 fn names(store: &Store, more_roots: &dyn Fn() -> Result<Vec<Id>>) -> Result<HashMap<Id, order::Name>> {
@@ -271,8 +303,25 @@ pub fn thaw(store: &Store, rootfs: &Id) -> Result<usize> {
 /// The contents of regular files below a tree that aren't raw, in the order of the tree. Where one is in no pack
 /// either, reading it fails later as it did before.
 fn missing(store: &Store, rootfs: &Id) -> Result<Vec<Id>> {
-    use gix::objs::{Exists, Kind, TreeRefIter};
-    let (mut waiting, mut seen, mut missing) = (vec![*rootfs], HashSet::new(), Vec::new());
+    use gix::objs::Exists;
+    let mut missing = files(store, rootfs)?;
+    missing.retain(|id| !store.content_file(id).exists() && store.repo().objects.exists(id));
+    Ok(missing)
+}
+
+/// The sizes in bytes of the contents of regular files below the tree `rootfs`, raw or packed.
+pub fn file_sizes(store: &Store, rootfs: &Id) -> Result<HashMap<Id, u64>> {
+    let size = |id: Id| match store.content_file(&id).metadata() {
+        Ok(about) => Some((id, about.len())),
+        Err(_) => store.repo().try_find_header(id).ok().flatten().map(|header| (id, header.size())),
+    };
+    Ok(files(store, rootfs)?.into_iter().filter_map(size).collect())
+}
+
+/// The contents of regular files below a tree, each once.
+fn files(store: &Store, rootfs: &Id) -> Result<Vec<Id>> {
+    use gix::objs::{Kind, TreeRefIter};
+    let (mut waiting, mut seen, mut found) = (vec![*rootfs], HashSet::new(), Vec::new());
     while let Some(tree) = waiting.pop() {
         let data = store.read_object(&tree, Kind::Tree)?;
         for entry in TreeRefIter::from_bytes(&data, gix::hash::Kind::Sha256) {
@@ -284,10 +333,10 @@ fn missing(store: &Store, rootfs: &Id) -> Result<Vec<Id>> {
             }
             if entry.mode.is_tree() {
                 waiting.push(id);
-            } else if !store.content_file(&id).exists() && store.repo().objects.exists(&id) {
-                missing.push(id);
+            } else {
+                found.push(id);
             }
         }
     }
-    Ok(missing)
+    Ok(found)
 }

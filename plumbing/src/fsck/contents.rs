@@ -7,12 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::Progress;
 use super::objects::list;
 use crate::store::content_hasher;
 use crate::{Id, Result, Store};
 
 /// Bytes read at a time.
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 256 << 10;
+
+/// Files from this size on are read first.
+const LARGE: u64 = 64 << 20;
 
 /// All contents of the store.
 #[derive(Default)]
@@ -23,61 +27,69 @@ pub(super) struct Contents {
     pub(super) damaged: HashMap<Id, String>,
     /// What lies among the contents and is none.
     pub(super) strays: Vec<PathBuf>,
+    /// The files that are still to be read.
+    files: Vec<Raw>,
+}
+
+/// A content's file.
+struct Raw {
+    inode: u64,
+    id: Id,
+    path: PathBuf,
+    size: u64,
 }
 
 impl Contents {
     /// Find all contents; with `rehash` check each against its id.
-    pub(super) fn load(store: &Store, rehash: bool) -> Result<Self> {
-        let folders = list(&store.content_dir())?;
+    pub(super) fn load(store: &Store, rehash: bool, progress: &Progress) -> Result<Self> {
+        let mut contents = Self::default();
+        for folder in list(&store.content_dir())? {
+            contents.load_folder(&folder)?;
+        }
+        if rehash {
+            contents.rehash(progress);
+        }
+        Ok(contents)
+    }
+
+    /// Check each against its id, on all processors.
+    fn rehash(&mut self, progress: &Progress) {
+        let mut files = std::mem::take(&mut self.files);
+        progress.total.store(files.iter().map(|file| file.size).sum(), Ordering::Relaxed);
+        // In the order of inodes a disk has the least to seek; but nobody should begin with a large one when the others
+        // are about to end.
+        files.sort_unstable_by_key(|file| (file.size < LARGE, file.inode));
         let next = AtomicUsize::new(0);
-        let all = Mutex::new(Ok(Self::default()));
+        let damaged = Mutex::new(Vec::new());
         super::on_all_processors(|| {
             let mut buffer = vec![0; BUFFER];
-            let mut mine = Self::default();
-            let mut outcome = Ok(());
-            while let Some(folder) = folders.get(next.fetch_add(1, Ordering::Relaxed)) {
-                outcome = outcome.and_then(|()| mine.load_folder(folder, rehash, &mut buffer));
-            }
-            let mut all = all.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            match (&mut *all, outcome) {
-                (Ok(sum), Ok(())) => sum.join(mine),
-                (Ok(_), Err(error)) => *all = Err(error),
-                (Err(_), _) => {}
+            while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(why) = check(&file.path, &file.id, file.size, &mut buffer, progress) {
+                    damaged.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((file.id, why));
+                }
             }
         });
-        all.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.damaged.extend(damaged.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner));
     }
 
-    fn join(&mut self, other: Self) {
-        self.sizes.extend(other.sizes);
-        self.damaged.extend(other.damaged);
-        self.strays.extend(other.strays);
-    }
-
-    fn load_folder(&mut self, folder: &Path, rehash: bool, buffer: &mut [u8]) -> Result<()> {
+    fn load_folder(&mut self, folder: &Path) -> Result<()> {
         use std::os::unix::fs::MetadataExt;
         let prefix = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if prefix.len() != 2 || !folder.is_dir() {
             self.strays.push(folder.to_owned());
             return Ok(());
         }
-        let mut files = Vec::new();
         for path in list(folder)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let id = Id::from_hex(format!("{prefix}{name}").as_bytes());
             match (id, path.symlink_metadata()) {
-                (Ok(id), Ok(about)) if about.is_file() => files.push((about.ino(), id, path, about.len())),
+                (Ok(id), Ok(about)) if about.is_file() => {
+                    self.sizes.insert(id, about.len());
+                    self.files.push(Raw { inode: about.ino(), id, path, size: about.len() });
+                }
                 (Ok(id), Ok(_)) => self.note_damage(id, 0, "it is no regular file".into()),
                 (Ok(id), Err(error)) => self.note_damage(id, 0, error.to_string()),
                 (Err(_), _) => self.strays.push(path),
-            }
-        }
-        // In the order of inodes a disk has the least to seek.
-        files.sort_unstable_by_key(|file| file.0);
-        for (_, id, path, size) in files {
-            self.sizes.insert(id, size);
-            if rehash && let Err(why) = check(&path, &id, size, buffer) {
-                self.note_damage(id, size, why);
             }
         }
         Ok(())
@@ -89,7 +101,7 @@ impl Contents {
     }
 }
 
-fn check(path: &Path, id: &Id, size: u64, buffer: &mut [u8]) -> Result<(), String> {
+fn check(path: &Path, id: &Id, size: u64, buffer: &mut [u8], progress: &Progress) -> Result<(), String> {
     let mut file = File::open(path).map_err(|error| format!("can't open it: {error}"))?;
     let mut hasher = content_hasher(size);
     let mut total = 0u64;
@@ -99,6 +111,7 @@ fn check(path: &Path, id: &Id, size: u64, buffer: &mut [u8]) -> Result<(), Strin
             Ok(got) => {
                 hasher.update(&buffer[..got]);
                 total += got as u64;
+                progress.done.fetch_add(got as u64, Ordering::Relaxed);
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(format!("can't read it: {error}")),

@@ -6,14 +6,18 @@
 mod contents;
 mod objects;
 mod refs;
+mod repair;
 mod root;
 mod tree;
 mod walk;
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 
 use contents::Contents;
 use objects::Objects;
+pub use repair::{Aside, repair};
 
 use crate::{Id, Result, Store};
 
@@ -36,12 +40,34 @@ pub struct Finding {
     pub state: &'static str,
     /// What is: `content 3f2a…`, `pack 'pack-….pack'`.
     pub what: String,
+    /// The first word of it, `file` where that is a file's name.
+    pub kind: String,
+    /// The object or content that it is about.
+    pub id: Option<Id>,
+    /// The file that it is about, relative to the store.
+    pub path: Option<PathBuf>,
+    /// The size in bytes that a content should have, where that is known.
+    pub size: Option<u64>,
     /// How that shows.
     pub why: String,
     /// What it belongs to: `debian:12:/usr/bin/perl`; the first few.
     pub owners: Vec<String>,
     /// How many more it belongs to.
     pub more: usize,
+}
+
+impl Finding {
+    /// Something wrong with `what`, which begins with the word for its kind.
+    pub fn new(state: &'static str, what: String, why: String) -> Self {
+        let word = what.split(' ').next().filter(|word| !word.starts_with('\'')).unwrap_or("file");
+        let kind = word.to_owned();
+        Self { state, what, kind, id: None, path: None, size: None, why, owners: Vec::new(), more: 0 }
+    }
+
+    /// The same, about a file of the store.
+    pub fn at(self, path: impl Into<PathBuf>) -> Self {
+        Self { path: Some(path.into()), ..self }
+    }
 }
 
 /// What a check came to.
@@ -76,13 +102,27 @@ pub struct Counts {
     pub bytes: u64,
 }
 
+/// How far a check is, for whoever watches it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes of contents to be read; 0 while that isn't known.
+    pub total: AtomicU64,
+    /// Bytes of contents that were read.
+    pub done: AtomicU64,
+}
+
 /// Check the store.
 pub fn check(store: &Store, options: Options) -> Result<Report> {
+    check_watched(store, options, &Progress::default())
+}
+
+/// As [`check`]; `progress` tells others how far it is.
+pub fn check_watched(store: &Store, options: Options, progress: &Progress) -> Result<Report> {
     let rehash = !options.connectivity_only;
     let mut issues = Issues::default();
     let tips = refs::load(store, &mut issues)?;
     let objects = Objects::load(store, rehash, &mut issues)?;
-    let contents = Contents::load(store, rehash)?;
+    let contents = Contents::load(store, rehash, progress)?;
     let mut walk = walk::Walk::new(store, options, &objects, &contents, issues);
     walk.run(&tips);
     let counts = Counts {
@@ -105,14 +145,14 @@ pub fn check(store: &Store, options: Options) -> Result<Report> {
 
 /// Damage to what nothing refers to.
 fn add_unreached(objects: &Objects, contents: &Contents, reached: &std::collections::HashSet<Id>, issues: &mut Issues) {
-    let mut rest: Vec<(String, &String)> = Vec::new();
-    let unreached = |id: &&Id| !reached.contains(*id);
-    let lost = |id: &Id, word: &str| format!("{word} {id}, which nothing refers to");
-    rest.extend(objects.damaged.iter().filter(|(id, _)| unreached(id)).map(|(id, why)| (lost(id, "object"), why)));
-    rest.extend(contents.damaged.iter().filter(|(id, _)| unreached(id)).map(|(id, why)| (lost(id, "content"), why)));
+    let mut rest: Vec<(&str, &Id, &String)> = Vec::new();
+    rest.extend(objects.damaged.iter().map(|(id, why)| ("object", id, why)));
+    rest.extend(contents.damaged.iter().map(|(id, why)| ("content", id, why)));
+    rest.retain(|(_, id, _)| !reached.contains(*id));
     rest.sort();
-    for (what, why) in rest {
-        issues.add("damaged", what, why.clone());
+    for (word, id, why) in rest {
+        let number = issues.add("damaged", format!("{word} {id}, which nothing refers to"), why.clone());
+        issues.list[number].id = Some(*id);
     }
 }
 
@@ -128,8 +168,13 @@ struct Issues {
 impl Issues {
     /// Note something wrong; its number.
     fn add(&mut self, state: &'static str, what: String, why: String) -> usize {
-        self.list.push(Finding { state, what, why, owners: Vec::new(), more: 0 });
+        self.list.push(Finding::new(state, what, why));
         self.list.len() - 1
+    }
+
+    /// Note something wrong with a file of the store.
+    fn add_at(&mut self, path: impl Into<PathBuf>, state: &'static str, what: String, why: String) {
+        self.list.push(Finding::new(state, what, why).at(path));
     }
 
     /// Note something wrong with an object or content, once; its number.
@@ -138,6 +183,7 @@ impl Issues {
             return *number;
         }
         let number = self.add(state, what, why());
+        self.list[number].id = Some(*id);
         self.by_id.insert(*id, number);
         number
     }

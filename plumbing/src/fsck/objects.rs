@@ -3,7 +3,7 @@
 //! An index whose checksum is wrong is not used at all. Of a pack whose checksum is wrong only those entries are used
 //! whose own checksum (the index has one of each) is right.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -36,6 +36,8 @@ pub(super) struct Objects {
     packs: Vec<Pack>,
     places: HashMap<Id, Place>,
     loose_dir: PathBuf,
+    /// Loose objects that are damaged, whatever packs have.
+    loose: HashSet<Id>,
     /// Objects that are there and unusable, with the reason.
     pub(super) damaged: HashMap<Id, String>,
     /// Whether an index is damaged, so that what it lists is unknown.
@@ -69,8 +71,8 @@ impl Objects {
 
     fn try_load(store: &Store, rehash: bool, issues: &mut Issues) -> Result<Self> {
         let loose_dir = store.dir().join("objects");
-        let mut objects =
-            Self { packs: Vec::new(), places: HashMap::new(), loose_dir, damaged: HashMap::new(), blind: false };
+        let (packs, places, loose, damaged) = (Vec::new(), HashMap::new(), HashSet::new(), HashMap::new());
+        let mut objects = Self { packs, places, loose_dir, loose, damaged, blind: false };
         objects.load_packs(rehash, issues)?;
         objects.load_loose(rehash, issues)?;
         if !store.is_ordinary() {
@@ -85,7 +87,14 @@ impl Objects {
         }
         // An object that is damaged in one place may be sound in another.
         let damaged = std::mem::take(&mut objects.damaged);
-        objects.damaged = damaged.into_iter().filter(|(id, _)| objects.read_any(id).is_none()).collect();
+        for (id, why) in damaged {
+            if objects.read_any(&id).is_none() {
+                objects.damaged.insert(id, why);
+            } else if objects.loose.contains(&id) {
+                let path = Path::new("objects").join(crate::store::content_path(&id));
+                issues.add_at(path, "damaged", format!("loose object {id}"), format!("{why}; a pack has it too"));
+            }
+        }
         Ok(objects)
     }
 
@@ -109,6 +118,12 @@ impl Objects {
         if self.damaged.contains_key(id) { None } else { self.read_any(id) }
     }
 
+    /// The objects that the index of the pack at `path` lists; none where it can't be read.
+    pub(super) fn of_pack(&self, path: &Path) -> Vec<Id> {
+        let packs = self.packs.iter().filter(|pack| pack.bundle.pack.path().file_name() == path.file_name());
+        packs.flat_map(|pack| pack.bundle.index.iter().map(|entry| entry.oid)).collect()
+    }
+
     fn load_packs(&mut self, rehash: bool, issues: &mut Issues) -> Result<()> {
         let dir = self.loose_dir.join("pack");
         let mut paths: Vec<PathBuf> = list(&dir)?;
@@ -118,7 +133,12 @@ impl Objects {
             let exists = |extension| path.with_extension(extension).exists();
             match path.extension().and_then(|extension| extension.to_str()) {
                 Some("idx") if !exists("pack") => {
-                    issues.add("missing", format!("pack of '{name}'"), "its index is there".into());
+                    issues.add_at(
+                        in_pack_dir(&name),
+                        "missing",
+                        format!("pack of '{name}'"),
+                        "its index is there".into(),
+                    );
                 }
                 Some("idx") => self.load_pack(path, rehash, issues)?,
                 Some("pack") if !exists("idx") => {
@@ -145,7 +165,8 @@ impl Objects {
             let mut objects = (0..pack.bundle.index.num_objects()).filter_map(|index| pack.read(index).ok());
             if !path.with_extension("promisor").exists() && objects.any(|(kind, bytes)| self.lacks(kind, &bytes)) {
                 let why = "without it git looks for contents that are no objects".into();
-                issues.add("missing", format!("promisor mark of pack '{}'", file_name(path)), why);
+                let name = file_name(path);
+                issues.add_at(in_pack_dir(&name), "missing", format!("promisor mark of pack '{name}'"), why);
             }
         }
     }
@@ -161,7 +182,7 @@ impl Objects {
         let name = index.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let bytes = std::fs::read(index).map_err(Error::io("read", index))?;
         if let Err(why) = check_trailer(&bytes) {
-            issues.add("damaged", format!("pack index '{name}'"), why);
+            issues.add_at(in_pack_dir(&name), "damaged", format!("index '{name}' of a pack"), why);
             self.blind = true;
             return Ok(());
         }
@@ -171,7 +192,8 @@ impl Objects {
         let bundle = match pack::Bundle::at(&path, gix::hash::Kind::Sha256) {
             Ok(bundle) => bundle,
             Err(error) => {
-                issues.add("damaged", format!("pack '{}'", file_name(&path)), error.to_string());
+                let name = file_name(&path);
+                issues.add_at(in_pack_dir(&name), "damaged", format!("pack '{name}'"), error.to_string());
                 return self.list_lost(index);
             }
         };
@@ -179,7 +201,8 @@ impl Objects {
         let sound = sound.and_then(|()| if matches { Ok(()) } else { Err("its index is of another pack".into()) });
         let is_sound = sound.is_ok();
         if let Err(why) = sound {
-            issues.add("damaged", format!("pack '{}'", file_name(&path)), why);
+            let name = file_name(&path);
+            issues.add_at(in_pack_dir(&name), "damaged", format!("pack '{name}'"), why);
         }
         self.add_pack(bundle, is_sound);
         Ok(())
@@ -251,6 +274,7 @@ impl Objects {
                 };
                 self.places.entry(id).or_insert(Place::Loose);
                 if rehash && let Err(why) = check_loose(&path, &id) {
+                    self.loose.insert(id);
                     self.damaged.insert(id, why);
                 }
             }
@@ -329,7 +353,7 @@ impl Pack {
 }
 
 /// Whether the last 32 bytes are the SHA-256 of all before.
-fn check_trailer(bytes: &[u8]) -> Result<(), String> {
+pub(super) fn check_trailer(bytes: &[u8]) -> Result<(), String> {
     let Some(at) = bytes.len().checked_sub(TRAILER) else { return Err(format!("it has only {} bytes", bytes.len())) };
     let (body, trailer) = bytes.split_at(at);
     let mut hasher = gix::hash::hasher(gix::hash::Kind::Sha256);
@@ -341,7 +365,15 @@ fn check_trailer(bytes: &[u8]) -> Result<(), String> {
 fn check_helper(path: &Path, issues: &mut Issues) -> Result<()> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     if let Err(why) = check_trailer(&bytes) {
-        issues.add("damaged", format!("'{}'", file_name(path)), format!("{why}; it can be deleted"));
+        let below =
+            if path.parent().is_some_and(|dir| dir.ends_with("info")) { "objects/info" } else { "objects/pack" };
+        let name = file_name(path);
+        issues.add_at(
+            Path::new(below).join(&name),
+            "damaged",
+            format!("'{name}'"),
+            format!("{why}; it can be deleted"),
+        );
     }
     Ok(())
 }
@@ -389,9 +421,14 @@ fn read_loose(path: &Path) -> Result<(Kind, Vec<u8>), String> {
     if bytes.len() as u64 == size { Ok((kind, bytes)) } else { Err(malformed()) }
 }
 
-fn hash(kind: Kind, bytes: &[u8]) -> Id {
+pub(super) fn hash(kind: Kind, bytes: &[u8]) -> Id {
     gix::objs::compute_hash(gix::hash::Kind::Sha256, kind, bytes)
         .expect("because SHA-256 has no collision detection that could fail")
+}
+
+/// A file of a pack, relative to the store.
+fn in_pack_dir(name: &str) -> PathBuf {
+    Path::new("objects/pack").join(name)
 }
 
 fn file_name(path: &Path) -> String {

@@ -31,7 +31,7 @@ pub(super) fn load(store: &Store, issues: &mut Issues) -> Result<Vec<Tip>> {
     collect_files(&logs, &mut files)?;
     for file in &files {
         let name = file.strip_prefix(&logs).unwrap_or(file).to_string_lossy().into_owned();
-        let lines = load_log(file, &name, issues)?;
+        let lines = load_log(file, &name, refs.is_locked(&name), issues)?;
         refs.compare_with_log(&name, &lines, issues);
         for (age, id) in lines.iter().rev().map(|line| line.new).enumerate().skip(1) {
             tips.push(Tip { label: format!("{}@{{{age}}}", label(&name)), id, is_rds: is_rds(&name) });
@@ -41,8 +41,9 @@ pub(super) fn load(store: &Store, issues: &mut Issues) -> Result<Vec<Tip>> {
         }
     }
     for name in refs.ids.keys().filter(|name| name.starts_with("refs/") && !store.is_ordinary()) {
-        if !logs.join(name).is_file() {
-            issues.add("missing", format!("reflog of '{}'", label(name)), format!("'logs/{name}' is not there"));
+        if !logs.join(name).is_file() && !refs.is_locked(name) {
+            let why = format!("'logs/{name}' is not there");
+            issues.add_at(Path::new("logs").join(name), "missing", format!("reflog of '{}'", label(name)), why);
         }
     }
     tips.retain(|tip| !tip.id.is_null());
@@ -64,11 +65,13 @@ struct Refs {
     ids: BTreeMap<String, Id>,
     /// Refs that can't be read, and symbolic ones.
     others: Vec<String>,
+    /// Refs that are locked: something is being done about them, or a command was killed that did.
+    locked: Vec<String>,
 }
 
 impl Refs {
     fn load(dir: &Path, issues: &mut Issues) -> Result<Self> {
-        let mut refs = Self { ids: BTreeMap::new(), others: Vec::new() };
+        let mut refs = Self { ids: BTreeMap::new(), others: Vec::new(), locked: Vec::new() };
         refs.load_packed(&dir.join("packed-refs"), issues)?;
         let mut files = vec![dir.join("HEAD")];
         collect_files(&dir.join("refs"), &mut files)?;
@@ -81,13 +84,14 @@ impl Refs {
 
     fn load_loose(&mut self, file: &Path, name: String, issues: &mut Issues) -> Result<()> {
         if name.ends_with(".lock") {
-            issues.note(format!("'{name}' locks a ref: a command is at it, or was killed; then remove the file"));
+            issues.note(format!("'{name}' locks a ref: a command is at it, or was killed"));
+            self.locked.push(name.trim_end_matches(".lock").to_owned());
             return Ok(());
         }
         let text = match std::fs::read(file) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                issues.add("missing", format!("'{name}'"), "git needs it".into());
+                issues.add_at(&name, "missing", format!("'{name}'"), "git needs it".into());
                 return Ok(());
             }
             Err(error) => return Err(Error::io("read", file)(error)),
@@ -99,7 +103,8 @@ impl Refs {
             }
             _ => {
                 let shown = text[..text.len().min(80)].as_bstr().to_string();
-                issues.add("damaged", format!("ref '{}'", label(&name)), format!("'{name}' holds no id but {shown:?}"));
+                let why = format!("'{name}' holds no id but {shown:?}");
+                issues.add_at(&name, "damaged", format!("ref '{}'", label(&name)), why);
                 self.others.push(name);
             }
         }
@@ -131,30 +136,48 @@ impl Refs {
                 },
             };
             if let Err(why) = outcome {
-                issues.add("damaged", "packed-refs".into(), why);
+                issues.add_at("packed-refs", "damaged", "packed-refs".into(), why);
             }
         }
         Ok(())
+    }
+
+    /// While a ref is locked, its log may be ahead of it or behind; the next command that takes the lock puts that right.
+    fn is_locked(&self, name: &str) -> bool {
+        self.locked.iter().any(|locked| locked == name)
     }
 
     /// A ref and its reflog must tell the same; a log without a ref tells of a lost one.
     fn compare_with_log(&self, name: &str, lines: &[Line], issues: &mut Issues) {
         // `reflog expire` leaves an empty log where all is old.
         let Some(last) = lines.last() else { return };
+        if self.is_locked(name) {
+            return;
+        }
         match self.ids.get(name) {
             Some(id) if *id == last.old => {
                 issues.note(format!("a move of '{}' was begun and didn't happen: its reflog tells of it", label(name)));
             }
             Some(id) if *id != last.new => {
                 let why = format!("it is at {id}, its reflog ends at {}", last.new);
-                issues.add("damaged", format!("ref '{}'", label(name)), why);
+                issues.add_at(name, "damaged", format!("ref '{}'", label(name)), why);
             }
             None if !self.others.iter().any(|other| other == name) && !last.new.is_null() && name != "HEAD" => {
                 let why = format!("its reflog is there and ends at {}", last.new);
-                issues.add("missing", format!("ref '{}'", label(name)), why);
+                issues.add_at(name, "missing", format!("ref '{}'", label(name)), why);
             }
             _ => {}
         }
+    }
+}
+
+/// Whether a line of `packed-refs`, with its end, is one.
+pub(super) fn is_sound_packed_line(line: &[u8]) -> bool {
+    let Some(line) = line.strip_suffix(b"\n") else { return false };
+    match line.strip_prefix(b"^") {
+        _ if line.starts_with(b"#") => true,
+        Some(peeled) => parse_id(peeled.as_bstr()).is_some(),
+        None => parse_packed(line).is_some(),
     }
 }
 
@@ -173,20 +196,22 @@ fn parse_id(text: &BStr) -> Option<Id> {
 }
 
 /// A line of a reflog.
-struct Line {
+pub(super) struct Line {
     old: Id,
-    new: Id,
+    pub(super) new: Id,
 }
 
 /// The lines of a reflog, the oldest first. Each should begin where the one before ended.
-fn load_log(file: &Path, name: &str, issues: &mut Issues) -> Result<Vec<Line>> {
+fn load_log(file: &Path, name: &str, is_locked: bool, issues: &mut Issues) -> Result<Vec<Line>> {
     let text = std::fs::read(file).map_err(Error::io("read", file))?;
     let mut lines: Vec<Line> = Vec::new();
     for (number, text) in text.lines_with_terminator().enumerate() {
         match parse_log_line(text.as_bstr()) {
+            // Its writer was killed, or the power failed.
+            None if is_locked && !text.ends_with(b"\n") => {}
             None => {
                 let why = format!("'logs/{name}' line {}: it is no entry", number + 1);
-                issues.add("damaged", format!("reflog of '{}'", label(name)), why);
+                issues.add_at(Path::new("logs").join(name), "damaged", format!("reflog of '{}'", label(name)), why);
             }
             Some(line) => {
                 // A ref that was removed and made again begins anew.
@@ -202,7 +227,7 @@ fn load_log(file: &Path, name: &str, issues: &mut Issues) -> Result<Vec<Line>> {
 }
 
 /// `OLD NEW NAME <EMAIL> SECONDS OFFSET [TAB MESSAGE] LF`
-fn parse_log_line(text: &BStr) -> Option<Line> {
+pub(super) fn parse_log_line(text: &BStr) -> Option<Line> {
     let text = text.strip_suffix(b"\n")?;
     let who = text.split_str("\t").next().unwrap_or(text);
     let mut words = who.splitn_str(3, " ");

@@ -178,6 +178,13 @@ impl<'a> Walk<'a> {
 
     /// Check that a content is there, sound and of this size; else the number of the issue.
     pub(super) fn content(&mut self, id: &Id, size: Option<u64>) -> Option<usize> {
+        let number = self.check_content(id, size)?;
+        let known = &mut self.issues.list[number].size;
+        *known = known.or(size);
+        Some(number)
+    }
+
+    fn check_content(&mut self, id: &Id, size: Option<u64>) -> Option<usize> {
         self.reached.insert(*id);
         match self.contents.sizes.get(id).copied() {
             Some(found) if size.is_some_and(|size| size != found) => {

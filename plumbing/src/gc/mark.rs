@@ -26,10 +26,6 @@ impl Marker {
         self.reached.contains(id)
     }
 
-    pub(super) fn into_reached(self) -> HashSet<Id> {
-        self.reached
-    }
-
     /// Mark all that `tip` needs. Something missing or unreadable is an error: what it needs is unknown.
     pub(super) fn mark(&mut self, tip: Id) -> Result<()> {
         self.walk(tip, |_| false, true)

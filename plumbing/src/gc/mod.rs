@@ -9,7 +9,7 @@ mod mark;
 mod packs;
 mod roots;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 pub(crate) use mark::Marker;
@@ -18,7 +18,7 @@ pub(crate) use roots::Roots;
 use roots::Tip;
 
 use crate::store::refs::Packing;
-use crate::store::{Alone, Removed, StagedPack, Staging, lock_packs, sync_names};
+use crate::store::{Alone, Removed, StagedPack, Staging, lock_packs, remove_pack, sync_names};
 use crate::{Error, Id, Result, Store};
 
 /// What to collect.
@@ -65,7 +65,7 @@ impl Report {
     }
 }
 
-/// Collect. `more_roots` gives the commits that are needed without a name, as those that containers were made of.
+/// Collect. `more_roots` gives the commits and trees that are needed without a name, as those that containers were made of.
 ///
 /// `None` where another collection is at work and the options say not to wait for it. Where something that is needed is
 /// missing or unreadable, nothing is removed: what that needs is unknown.
@@ -86,6 +86,7 @@ pub fn run(store: &Store, options: &Options, more_roots: &dyn Fn() -> Result<Vec
     if !options.dry_run {
         collection.replace_packs(&plan, &loose)?;
         collection.sweep_contents()?;
+        collection.shrink_cold(&plan)?;
     } else {
         collection.forecast(&plan, &loose)?;
     }
@@ -110,14 +111,6 @@ pub fn content_sizes(store: &Store, commits: impl IntoIterator<Item = Id>) -> Re
     let sum = |list: Vec<contents::Candidate>| list.iter().map(|content| content.size).sum::<u64>();
     let (all, rest) = (sum(list(&|_| false)?), sum(list(&|id| needed.contains(id))?));
     Ok((all.saturating_sub(rest), all))
-}
-
-/// The contents below the tree `rootfs` with their sizes in bytes.
-pub fn content_sizes_of(store: &Store, rootfs: &Id) -> Result<HashMap<Id, u64>> {
-    let mut needed = Marker::new(store);
-    needed.mark_rest(*rootfs, |_| false)?;
-    let size = |id: Id| Some((id, store.content_file(&id).metadata().ok()?.len()));
-    Ok(needed.into_reached().into_iter().filter_map(size).collect())
 }
 
 /// Wait until nobody writes, and keep everybody from it while the value lives: for what isn't this crate's to remove.
@@ -389,6 +382,42 @@ impl<'a> Collection<'a> {
             let (count, freed) = contents::remove_some(&dir, self.options.cutoff, &mut candidates, needed)?;
             self.report.contents += count;
             self.report.content_bytes += freed;
+        }
+        Ok(())
+    }
+
+    /// Pack cold contents anew where nobody needs most of a pack any more.
+    fn shrink_cold(&mut self, plan: &Plan) -> Result<()> {
+        let store = self.store;
+        let keeps = |this: &Self, id: &Id| {
+            (this.live.contains(id) || this.waits.contains(id)) && !store.content_file(id).exists()
+        };
+        let cold = (0..self.sources.len()).filter(|number| self.sources[*number].maker == Maker::Cold);
+        for number in cold.filter(|number| !plan.doomed.contains(number)).collect::<Vec<_>>() {
+            let source = &self.sources[number];
+            let (kept, gone) = source.shares(|id| keeps(self, id));
+            if gone == 0 || (gone < kept && !self.options.aggressive) {
+                continue;
+            }
+            let path = source.path.clone();
+            let staging = Staging::create(&store.content_dir())?;
+            let staged = crate::cold::shrink(store, &path, &staging, self.more_roots, |id| keeps(self, id))?;
+            let dropped: Vec<Id> = self.sources[number].ids().filter(|id| !keeps(self, id)).collect();
+            let alone = Alone::take(store.dir())?;
+            self.mark_news()?;
+            // Something of it is needed again: another time.
+            if dropped.iter().any(|id| keeps(self, id)) {
+                continue;
+            }
+            let (before, after) = (kept + gone, staged.size());
+            let dir = store.dir().join("objects/pack");
+            staged.publish(&dir)?;
+            sync_names(&dir)?;
+            alone.count()?;
+            remove_pack(&path)?;
+            drop(alone);
+            self.report.objects += dropped.len();
+            self.report.pack_bytes += before.cast_signed() - after.cast_signed();
         }
         Ok(())
     }

@@ -78,6 +78,17 @@ impl Source {
         offsets.get(next).copied().unwrap_or((self.bundle.pack.data_len() - TRAILER) as u64)
     }
 
+    /// How many bytes of it are entries that are `kept`, and how many are others.
+    pub(super) fn shares(&self, kept: impl Fn(&Id) -> bool) -> (u64, u64) {
+        let mut shares = (0, 0);
+        for (id, at) in self.ids().zip(0..) {
+            let start = self.bundle.index.pack_offset_at_index(at);
+            let share = if kept(&id) { &mut shares.0 } else { &mut shares.1 };
+            *share += self.end_of(start).saturating_sub(start);
+        }
+        shares
+    }
+
     fn size(&self) -> u64 {
         self.bundle.pack.data_len() as u64
     }
@@ -243,7 +254,7 @@ impl Plan {
         let mut freed = 0;
         for source in self.doomed.iter().map(|number| &sources[*number]) {
             // The same objects give the same pack.
-            if made.iter().any(|made| *made == source.path) {
+            if made.contains(&source.path) {
                 continue;
             }
             remove_pack(&source.path)?;

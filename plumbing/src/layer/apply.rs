@@ -15,7 +15,7 @@ use crate::store::Batch;
 use crate::{Error, Id, Result, Store};
 
 /// What whiteouts begin with (layer.md).
-const WHITEOUT: &[u8] = b".wh.";
+pub(super) const WHITEOUT: &[u8] = b".wh.";
 /// An opaque folder hides all that lower layers have in it.
 const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Whiteouts of whiteouts: in the top folder aufs kept its own files under such names.

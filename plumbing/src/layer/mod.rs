@@ -5,6 +5,7 @@
 //! [`Packer`] makes a tar of any root.
 
 mod apply;
+mod changes;
 pub mod compression;
 mod entry;
 mod flushing;
@@ -26,10 +27,11 @@ use std::sync::Arc;
 use gix::bstr::{BString, ByteSlice};
 
 use apply::{Applier, Edit, Targets, implied};
+pub use changes::pack_changes;
 use entry::{End, Entries, Entry, Next, Payload, What, refused};
 use flushing::Flushing;
 pub use index::{Indexed, index};
-pub use pack::{Packer, pack_root};
+pub use pack::{Packer, pack_part, pack_root};
 pub use path::shown;
 use recipe::{Ids, Recipe, Sink};
 pub use replay::{Head, contents, head, replay};

@@ -11,7 +11,7 @@ use tar::{EntryType, Header};
 
 use super::pax::RD_TYPE;
 use super::stream::BLOCK;
-use crate::root::{Attrs, Folder, Hardlinks, Kind, Leaf, RootIds, Time, join_path, read_folder, read_hardlinks};
+use crate::root::{Attrs, Folder, Hardlinks, Kind, Leaf, Part, RootIds, Time, join_path, read_folder};
 use crate::{Error, Result, Store};
 
 /// Largest number of 11 octal digits.
@@ -28,11 +28,15 @@ pub struct Packer<W> {
 
 /// Write the root `ids` of the store as a tar.
 pub fn pack_root(store: &Store, ids: &RootIds, out: impl Write) -> Result<()> {
-    let hardlinks = read_hardlinks(store, &ids.meta)?;
+    pack_part(store, &Part::whole(store, *ids)?, out)
+}
+
+/// Write a root, or a folder of one as a root of its own, as a tar.
+pub fn pack_part(store: &Store, part: &Part, out: impl Write) -> Result<()> {
     let mut packer = Packer { out };
-    let mut walk = Walk { store, hardlinks, first_names: HashMap::new() };
+    let mut walk = Walk { store, hardlinks: &part.hardlinks, first_names: HashMap::new() };
     // Folders still to be written, the next one last: depth is a matter of memory, not of the machine's stack.
-    let mut todo = vec![(BString::default(), *ids)];
+    let mut todo = vec![(BString::default(), part.ids)];
     while let Some((path, ids)) = todo.pop() {
         let folder = read_folder(store, &ids)?;
         packer.dir(path.as_bstr(), &folder.attrs, folder.mtime)?;
@@ -47,7 +51,7 @@ pub fn pack_root(store: &Store, ids: &RootIds, out: impl Write) -> Result<()> {
 /// What a walk over a root remembers.
 struct Walk<'s> {
     store: &'s Store,
-    hardlinks: Hardlinks,
+    hardlinks: &'s Hardlinks,
     /// By a group's first path in byte order, the path under which its file was written.
     first_names: HashMap<BString, BString>,
 }
@@ -103,6 +107,20 @@ impl<W: Write> Packer<W> {
             size: 0,
             attrs: &attrs,
             mtime: leaf.mtime,
+            device: None,
+            socket: false,
+        })
+    }
+
+    /// Write a whiteout, whose name says what it hides: an empty file of nobody in particular.
+    pub(super) fn whiteout(&mut self, path: &BStr) -> Result<()> {
+        self.entry(Fields {
+            name: path,
+            kind: EntryType::Regular,
+            link: None,
+            size: 0,
+            attrs: &Attrs { mode: 0o644, ..Attrs::default() },
+            mtime: Time::default(),
             device: None,
             socket: false,
         })

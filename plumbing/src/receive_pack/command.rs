@@ -1,5 +1,6 @@
 //! What a client asks to be changed.
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use gix::bstr::ByteSlice;
@@ -35,6 +36,7 @@ impl Request {
     /// Read the commands; `None` where the client has none.
     pub(super) fn read<R: Read>(lines: &mut StreamingPeekableIter<R>) -> Result<Option<Self>> {
         let mut request = Self::default();
+        let mut names = HashSet::new();
         loop {
             let line = match lines.read_line() {
                 // Behind the commands comes the pack, which is no packet line.
@@ -48,11 +50,12 @@ impl Request {
                 Some(Ok(Err(error))) => return Err(invalid(&error.to_string())),
                 Some(Ok(Ok(line))) => line.as_slice().unwrap_or_default().to_owned(),
             };
-            request.take(line.strip_suffix(b"\n").unwrap_or(&line))?;
+            request.take(line.strip_suffix(b"\n").unwrap_or(&line), &mut names)?;
         }
     }
 
-    fn take(&mut self, line: &[u8]) -> Result<()> {
+    /// Take one line; `names` are those of the refs so far.
+    fn take(&mut self, line: &[u8], names: &mut HashSet<String>) -> Result<()> {
         let (line, capabilities) = line.split_once_str("\0").unwrap_or((line, b""));
         for capability in capabilities.split_str(" ") {
             match capability.trim() {
@@ -73,7 +76,7 @@ impl Request {
             return Err(invalid("it names too many refs at once"));
         }
         let command = parse(line).ok_or_else(|| invalid(&format!("'{}' is no command", line.as_bstr())))?;
-        if self.commands.iter().any(|other| other.name == command.name) {
+        if !names.insert(command.name.clone()) {
             return Err(invalid(&format!("it names '{}' twice", command.name)));
         }
         self.commands.push(command);

@@ -6,9 +6,9 @@ use std::io::{BufRead, Read};
 use std::rc::Rc;
 
 use flate2::read::ZlibDecoder;
+use gix::error::{Error, validation};
 use gix::odb::pack::data::entry::Header;
 use gix::odb::pack::data::input::Entry;
-use gix_error::{Error, validation};
 
 /// Largest object, in bytes.
 pub(super) const LARGEST: u64 = 2 << 30;
@@ -149,7 +149,7 @@ impl<I: Iterator<Item = Result<Entry, Error>>> Iterator for Guard<I> {
 
 /// The size of what a delta makes: the second number in it, behind the size of what it starts from.
 fn result_size(entry: &Entry) -> Option<u64> {
-    let mut bytes = ZlibDecoder::new(entry.compressed.as_deref()?).bytes();
+    let mut bytes = std::io::BufReader::with_capacity(32, ZlibDecoder::new(entry.compressed.as_deref()?)).bytes();
     let mut number = || -> Option<u64> {
         let mut value = 0u64;
         for shift in (0..63).step_by(7) {

@@ -17,8 +17,8 @@ use gix::odb::pack::data::input::{
 };
 
 use super::guard::{Guard, LARGEST, Meter, Metered};
-use super::rules;
 use crate::store::Staging;
+use crate::well_formed;
 use crate::{Error, Id, Result, Store};
 
 const SHA256: gix::hash::Kind = gix::hash::Kind::Sha256;
@@ -77,11 +77,8 @@ fn prepare(store: &Store, dir: &Path) -> Result<std::path::PathBuf> {
 
 /// Write the pack with all its bases, and its index.
 fn index(store: &Store, input: impl BufRead, path: &Path) -> Result<()> {
-    let refused = |error: gix_error::Error| Error::Invalid {
-        what: "pack",
-        input: "of the push".into(),
-        why: gix::Error::from(error).to_string(),
-    };
+    let refused =
+        |error: gix::Error| Error::Invalid { what: "pack", input: "of the push".into(), why: error.to_string() };
     let options = || std::fs::OpenOptions::new().read(true).write(true).create_new(true).to_owned();
     let file = options().open(path).map_err(Error::io("create", path))?;
     let meter = Meter::default();
@@ -121,7 +118,7 @@ fn entry_bytes(range: EntryRange, pack: &pack::data::File) -> Option<&[u8]> {
 struct Bases<'s>(&'s Store);
 
 impl gix::objs::Find for Bases<'_> {
-    fn try_find<'a>(&self, id: &gix::oid, buffer: &'a mut Vec<u8>) -> Result<Option<Data<'a>>, gix_error::Error> {
+    fn try_find<'a>(&self, id: &gix::oid, buffer: &'a mut Vec<u8>) -> Result<Option<Data<'a>>, gix::Error> {
         let found = self.0.repo().objects.try_find(id, buffer)?.map(|data| data.kind);
         if let Some(kind) = found {
             return Ok(Some(Data { kind, object_hash: SHA256, data: buffer }));
@@ -133,7 +130,7 @@ impl gix::objs::Find for Bases<'_> {
         }) {
             Ok(_) => Ok(Some(Data { kind: Kind::Blob, object_hash: SHA256, data: buffer })),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(gix_error::Error::from_error(error)),
+            Err(error) => Err(gix::Error::from_error(error)),
         }
     }
 }
@@ -149,7 +146,11 @@ fn check(store: &Store, path: &Path) -> Result<HashMap<Id, Kind>> {
         let (kind, _) = store.find_header(&id)?.ok_or_else(missing)?;
         if kind != Kind::Blob {
             let data = store.read_object(&id, kind)?;
-            rules::check(kind, &data).map_err(|why| Error::Invalid { what: "object", input: id.to_string(), why })?;
+            well_formed::check(kind, &data).map_err(|why| Error::Invalid {
+                what: "object",
+                input: id.to_string(),
+                why,
+            })?;
         }
         objects.insert(id, kind);
     }

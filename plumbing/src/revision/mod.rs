@@ -104,6 +104,18 @@ pub fn parse_with(store: &Store, spelling: impl AsRef<[u8]>, lookup: Lookup<'_>)
     }
 }
 
+/// The object and the path in its tree that `spelling` is made of, whatever is at that path; `None` where it has no path, or
+/// one in an image's root.
+pub fn tree_and_path<'a>(store: &Store, spelling: &'a BStr) -> Result<Option<(Id, &'a BStr)>> {
+    for split in suffix::splits(spelling) {
+        let Some(path) = split.path.filter(|path| !path.starts_with(b"/")) else { continue };
+        if let Some(base) = name::resolve(store, split.name, Lookup::default())? {
+            return Ok(Some((suffix::apply(store, &base, &split)?.0, path)));
+        }
+    }
+    Ok(None)
+}
+
 /// Apply what follows the name.
 fn complete(store: &Store, base: name::Base, split: &Spelling<'_>) -> Result<Revision> {
     if split.is_name_only() {

@@ -3,7 +3,7 @@
 use gix::bstr::{BStr, ByteSlice};
 
 use super::{Lookup, Revision, parse_with};
-use crate::{Result, Store};
+use crate::{Error, Result, Store};
 
 /// One revision or a set of them, as in gitrevisions(7).
 #[expect(missing_docs, reason = "because the variants' comments speak of their fields")]
@@ -44,6 +44,9 @@ pub fn range_with(store: &Store, spelling: impl AsRef<[u8]>, lookup: Lookup<'_>)
     if let Some((name, parent)) = spelling.rsplit_once_str("^-")
         && parent.iter().all(u8::is_ascii_digit)
     {
+        if !parent.is_empty() && parent.iter().all(|digit| *digit == b'0') {
+            return Err(Error::NotFound { what: "revision", name: spelling.to_string() });
+        }
         let from = [name, b"^", parent].concat();
         return Ok(Range::Between { from: parse(from.as_bstr())?, to: parse(name.as_bstr())? });
     }

@@ -69,6 +69,9 @@ pub(super) fn apply(store: &Store, base: &Base, split: &Spelling<'_>) -> Result<
     let (mut id, mut rest, mut name) = (base.id, split.operators, None);
     if let Some(inner) = rest.strip_prefix(b"@{") {
         let end = inner.find_byte(b'}').ok_or_else(|| unknown(split))?;
+        if !matches!(inner.get(end + 1), None | Some(b'^' | b'~')) {
+            return Err(unknown(split));
+        }
         (id, name) = braces(store, base, split, inner[..end].as_bstr())?;
         rest = inner[end + 1..].as_bstr();
     }

@@ -240,7 +240,8 @@ pub fn escape(text: &BStr, out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn unescape(text: &[u8]) -> Result<BString> {
+/// Undo [`escape`]; `Damaged` where an escape is cut short.
+pub fn unescape(text: &[u8]) -> Result<BString> {
     if !text.contains(&b'\\') {
         return Ok(text.into());
     }

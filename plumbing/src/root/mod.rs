@@ -23,7 +23,7 @@ use gix::objs::WriteTo;
 use gix::objs::tree::{Entry, EntryKind};
 
 pub use hardlinks::Hardlinks;
-pub use lines::{EntryMeta, decode_folder, encode_folder, escape, folder_total};
+pub use lines::{EntryMeta, decode_folder, encode_folder, escape, folder_total, unescape};
 pub use part::Part;
 pub use read::{Folder, read_folder, read_hardlinks};
 pub(crate) use read::{read_differing, read_folder_with};

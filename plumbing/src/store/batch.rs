@@ -116,12 +116,26 @@ impl<'s> Batch<'s> {
         }
         self.pack.add(id, kind, data);
         self.written.insert(id);
+        self.limit_pack()?;
+        Ok(id)
+    }
+
+    fn limit_pack(&mut self) -> Result<()> {
         if self.pack.len() > PACK_LIMIT {
             let full = std::mem::replace(&mut self.pack, Pack::new());
             let staging = self.staging()?;
             self.packs.push(full.stage(staging.path())?);
         }
-        Ok(id)
+        Ok(())
+    }
+
+    /// Add a git object even where the database has it already: what it has may be damaged.
+    pub(crate) fn write_again(&mut self, kind: Kind, data: &[u8]) -> Result<()> {
+        let id = gix::objs::compute_hash(gix::hash::Kind::Sha256, kind, data).map_err(Error::git("hash an object"))?;
+        if self.written.insert(id) {
+            self.pack.add(id, kind, data);
+        }
+        self.limit_pack()
     }
 
     /// Add a tree, commit or tag.

@@ -7,15 +7,17 @@ mod batch;
 mod config;
 mod consolidate;
 mod content;
+mod count;
 mod disk_usage;
-mod forget;
 mod hold;
+mod objects;
 mod pack;
 mod pack_file;
+mod places;
 pub mod refs;
 mod removed;
 pub(crate) mod staging;
-mod sync;
+pub(crate) mod sync;
 mod unneeded;
 
 use std::path::{Path, PathBuf};
@@ -26,11 +28,17 @@ pub use batch::Batch;
 pub use config::FORMAT;
 pub(crate) use consolidate::{lock as lock_packs, remove as remove_pack};
 pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
+pub use count::Counts;
 pub use disk_usage::DiskUsage;
 pub(crate) use hold::Alone;
 pub use hold::Hold;
-pub(crate) use pack::{MARK, StagedPack, UNNEEDED_MARK, encode_entry_header, pack_header, sync_names};
+pub use objects::{Found, Objects};
+pub(crate) use pack::{
+    Entry as PackEntry, HEADER as PACK_HEADER, MARK, StagedPack, TRAILER as PACK_TRAILER, UNNEEDED_MARK,
+    encode_entry_header, encode_index, pack_header, sync_names,
+};
 pub(crate) use pack_file::PackFile;
+pub use places::Place;
 pub use removed::Removed;
 pub(crate) use staging::Staging;
 

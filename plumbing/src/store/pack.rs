@@ -19,13 +19,16 @@ pub(crate) const MARK: &[u8] = b"rd whole objects\n";
 pub(crate) const UNNEEDED_MARK: &[u8] = b"rd unneeded objects\n";
 
 /// Size of the pack's header: magic, version, number of objects.
-pub(super) const HEADER: usize = 12;
+pub(crate) const HEADER: usize = 12;
+
+/// Size in bytes of the checksum at the end of a pack.
+pub(crate) const TRAILER: usize = 32;
 
 /// One object in a pack.
-pub(super) struct Entry {
-    pub(super) id: Id,
-    pub(super) crc: u32,
-    pub(super) offset: u64,
+pub(crate) struct Entry {
+    pub(crate) id: Id,
+    pub(crate) crc: u32,
+    pub(crate) offset: u64,
 }
 
 /// A pack in the making, in memory.
@@ -171,7 +174,7 @@ pub(super) fn deflate_into(deflate: &mut Compress, data: &[u8], out: &mut Vec<u8
 }
 
 /// An index of version 2 over `entries`, which are sorted by this.
-pub(super) fn encode_index(entries: &mut [Entry], pack: &Id) -> Vec<u8> {
+pub(crate) fn encode_index(entries: &mut [Entry], pack: &Id) -> Vec<u8> {
     entries.sort_unstable_by_key(|entry| entry.id);
     let mut out = Vec::with_capacity(8 + 1024 + entries.len() * 40 + 64);
     out.extend_from_slice(b"\xfftOc\0\0\0\x02");

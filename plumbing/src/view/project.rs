@@ -77,29 +77,33 @@ fn parse<'b>(id: &Id, bytes: &'b [u8]) -> Result<CommitRef<'b>> {
 
 /// The `rootfs` in a commit's tree, and its `git` where it was pushed.
 fn trees(store: &Store, tree: &Id) -> Result<(Id, Option<Id>)> {
-    let rootfs = find(store, tree, "rootfs")?.ok_or_else(|| Error::Invalid {
+    let [rootfs, git] = find(store, tree, ["rootfs", GIT_TREE])?;
+    let rootfs = rootfs.ok_or_else(|| Error::Invalid {
         what: "commit of rd",
         input: tree.to_string(),
         why: "its tree has no 'rootfs'".into(),
     })?;
-    Ok((rootfs, find(store, tree, GIT_TREE)?))
+    Ok((rootfs, git))
 }
 
-fn find(store: &Store, tree: &Id, name: &str) -> Result<Option<Id>> {
+/// What a tree has by these names.
+fn find<const N: usize>(store: &Store, tree: &Id, names: [&str; N]) -> Result<[Option<Id>; N]> {
     let data = store.read_object(tree, Kind::Tree)?;
+    let mut found = [None; N];
     for entry in TreeRefIter::from_bytes(&data, gix::hash::Kind::Sha256) {
         let entry = entry.map_err(|error| Error::damaged(format!("tree {tree}"), error.to_string()))?;
-        if entry.filename == name.as_bytes().as_bstr() {
-            return Ok(Some(entry.oid.to_owned()));
+        if let Some(at) = names.iter().position(|name| entry.filename == name.as_bytes().as_bstr()) {
+            found[at] = Some(entry.oid.to_owned());
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 /// The commit as which this one was pushed; `None` where what is kept doesn't fit, since only what can be followed may be shown.
 fn pushed(store: &Store, git: &Id, rootfs: &Id, parents: &[Id]) -> Result<Option<Vec<u8>>> {
-    let Some(blob) = find(store, git, "commit")? else { return Ok(None) };
-    let tree = find(store, git, "tree")?.unwrap_or(*rootfs);
+    let [blob, tree] = find(store, git, ["commit", "tree"])?;
+    let Some(blob) = blob else { return Ok(None) };
+    let tree = tree.unwrap_or(*rootfs);
     let data = store.read_object(&blob, Kind::Blob)?;
     let fits = CommitRef::from_bytes(&data, gix::hash::Kind::Sha256)
         .is_ok_and(|commit| commit.tree() == tree && commit.parents().eq(parents.iter().copied()));

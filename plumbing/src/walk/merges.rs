@@ -112,7 +112,7 @@ impl Walk<'_> {
         let only = same.and_then(|same| {
             let mut keep = dropped.iter().map(|dropped| !dropped);
             same.retain(|_| keep.next().unwrap_or(true));
-            (same.len() == 1).then_some(same[0])
+            (same.len() == 1).then(|| same[0])
         });
         let is_same = match self.graph.at(number).parents.len() {
             0 => self.is_empty_tree(number)?,

@@ -6,6 +6,7 @@ mod diff;
 mod disk;
 mod format;
 mod layer;
+mod layer_changes;
 mod layer_properties;
 mod layer_semantics;
 mod refs;

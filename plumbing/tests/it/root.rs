@@ -127,7 +127,8 @@ fn a_checkout_is_the_root() {
     let id = commit(&store, vec![], |_| {});
     let out = dir.path().join("out");
     std::fs::create_dir(&out).unwrap();
-    plumbing::checkout::checkout(&store, &store.read_commit(&id).unwrap().state.root, &out).unwrap();
+    let part = plumbing::root::Part::whole(&store, store.read_commit(&id).unwrap().state.root).unwrap();
+    plumbing::checkout::checkout(&store, &part, &out).unwrap();
     assert_eq!(std::fs::read(out.join("a/x")).unwrap(), b"xx");
     assert_eq!(std::fs::read(out.join("a/.git/config")).unwrap(), b"cc");
     let stat = std::fs::symlink_metadata(out.join("dev/x")).unwrap();

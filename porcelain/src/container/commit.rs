@@ -30,6 +30,8 @@ pub struct Request {
 
 /// Commit the container's state; gives the commit's id.
 pub fn commit(store: &Store, container: &Container, request: &Request) -> Result<Id> {
+    // One after the other: of many at once all but one would do their work in vain, again and again.
+    let _turn = container.folder.commit_turn()?;
     for _ in 0..TRIES {
         match attempt(store, container, request) {
             Err(Error::Store(plumbing::Error::Raced { .. })) => {}

@@ -3,7 +3,7 @@
 //! Compiling takes longer than all else that a container's start takes of the processor, so the program is kept.
 
 use std::fs;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -39,6 +39,11 @@ fn key(profile: &LinuxSeccomp) -> Result<String> {
     Ok(blake3::hash(whole.as_bytes()).to_hex()[..16].to_owned())
 }
 
+/// Whether a kept program is whole.
+pub(crate) fn is_sound(file: &Path) -> bool {
+    kept(file).is_some()
+}
+
 fn kept(file: &Path) -> Option<Vec<u8>> {
     let bytes = fs::read(file).ok()?;
     let (fingerprint, program) = bytes.split_at_checked(FINGERPRINT)?;
@@ -49,9 +54,11 @@ fn kept(file: &Path) -> Option<Vec<u8>> {
 fn keep(file: &Path, program: &[u8]) {
     let draft: PathBuf = file.with_extension(std::process::id().to_string());
     let bytes = [blake3::hash(program).as_bytes(), program].concat();
-    if fs::write(&draft, bytes).on("write", &draft).is_ok() {
-        let _ = fs::rename(&draft, file);
-    }
+    let written = fs::File::create(&draft).and_then(|mut file| {
+        file.write_all(&bytes)?;
+        file.sync_data()
+    });
+    let _ = written.and_then(|()| fs::rename(&draft, file)).inspect_err(|_| drop(fs::remove_file(&draft)));
 }
 
 /// One instruction (`struct sock_filter`) is eight bytes.

@@ -117,10 +117,11 @@ impl Folder {
         replace(&self.path.join("config.json"), &bytes, !config.auto_remove)
     }
 
-    /// Reads the container's state.
+    /// Reads the container's state. What it says of a running container doesn't survive a power cut, the rest does.
     pub fn state(&self) -> Result<State> {
         match State::read(&self.running_file()) {
             Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => State::read(&self.state_file()),
+            Err(Error::Damaged { .. }) => State::read(&self.state_file()),
             state => state,
         }
     }
@@ -128,6 +129,28 @@ impl Folder {
     /// Takes the lock if it is free.
     pub fn try_lock(&self) -> Result<Option<Lock>> {
         Lock::take(&self.path.join("lock"), FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Whether nobody holds the container although it is removed at its end, or although its configuration was never
+    /// written: what others are is durable before they have a name.
+    pub(super) fn is_left_of_a_power_cut(&self) -> bool {
+        let lock = self.path.join("lock");
+        let is_held = lock.exists() && !matches!(self.try_lock(), Ok(Some(_)));
+        if is_held {
+            return false;
+        }
+        match fs::read(self.path.join("config.json")) {
+            Ok(bytes) if bytes.is_empty() => true,
+            Ok(_) => self.config().is_ok_and(|config| config.auto_remove),
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        }
+    }
+
+    /// Waits for its turn to commit the container.
+    pub(super) fn commit_turn(&self) -> Result<Lock> {
+        let path = self.path.join("commit");
+        let turn = Lock::take(&path, FlockOperation::LockExclusive)?;
+        turn.ok_or_else(|| Error::io("lock", path, rustix::io::Errno::AGAIN))
     }
 
     /// Waits for the lock.

@@ -6,6 +6,7 @@
 mod attach;
 mod cgroup;
 pub mod changes;
+pub(crate) mod check;
 pub mod commit;
 pub mod config;
 pub mod describe;
@@ -40,12 +41,14 @@ use std::path::{Path, PathBuf};
 pub use attach::Attached;
 pub use cgroup::version as cgroup_version;
 pub use config::{Bind, Config, Id, Network, Tmpfs};
+pub(crate) use filter::is_sound as is_sound_filter;
 pub(crate) use folder::remove_folder;
 pub use folder::{Folder, Lock};
 pub use freeze::Frozen;
 pub use monitor::run as run_monitor;
 pub use oci_spec::image::Config as ImageConfig;
-pub use origin::{image_config, lower};
+pub(crate) use origin::bases;
+pub use origin::{image_config, lower, lower_of};
 pub use process::Process;
 pub use start::{Io, Launch};
 pub use state::{State, Status};
@@ -88,7 +91,7 @@ impl Containers {
     /// Opens the containers of a store, whose folder exists; their own folders are made if they are missing.
     pub fn open(store: &Path) -> Result<Self> {
         let containers = Containers { path: store.join("containers") };
-        let mount_point = containers.path.join(folder::MOUNT_POINT);
+        let mount_point = containers.empty_folder();
         let inner = [containers.names(), containers.running(), containers.trash(), mount_point];
         for folder in std::iter::once(containers.path.clone()).chain(inner) {
             match fs::create_dir(&folder) {
@@ -97,6 +100,11 @@ impl Containers {
             }
         }
         Ok(containers)
+    }
+
+    /// A folder that is always empty: monitors mount on it, each in its own namespace.
+    pub fn empty_folder(&self) -> PathBuf {
+        self.path.join(folder::MOUNT_POINT)
     }
 
     fn names(&self) -> PathBuf {
@@ -148,7 +156,8 @@ impl Containers {
         self.mark(&config.id)?;
         let made = folder
             .write_config(&config)
-            .and_then(|()| State::created(command).write(&folder.state_file()))
+            .and_then(|()| State::created(command).write(&folder.state_file(), !config.auto_remove))
+            .and_then(|()| self.settle(&folder, &config))
             .and_then(|()| self.claim_name(&config));
         if let Err(error) = made {
             folder::remove_folder(folder.path())?;
@@ -159,16 +168,45 @@ impl Containers {
         Ok((Container { folder, config }, lock))
     }
 
+    /// Makes the folder durable before it has a name: a name is for what is there, also after a power cut.
+    fn settle(&self, folder: &Folder, config: &Config) -> Result<()> {
+        if config.auto_remove {
+            return Ok(());
+        }
+        sync(folder.path())?;
+        sync(&self.path)
+    }
+
     fn claim_name(&self, config: &Config) -> Result<()> {
         let link = self.names().join(&config.name);
         match symlink(config.id.as_str(), &link) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let owner = fs::read_link(&link).on("read", &link)?;
+                if self.is_abandoned(&owner, &config.name) {
+                    remove_file(&link)?;
+                    return self.claim_name(config);
+                }
                 let why = format!("by container {}: remove or rename that one first", owner.display());
                 Err(Error::InUse { what: "container name", name: config.name.clone(), why })
             }
-            result => result.on("create", link),
+            result => result.on("create", &link),
+        }?;
+        if config.auto_remove {
+            return Ok(());
         }
+        sync(&self.names()).inspect_err(|_| drop(fs::remove_file(&link)))
+    }
+
+    /// A name that a power cut left of a container that was being made or removed: without a folder, or of one that is
+    /// removed at its end, of which nothing is made durable, and which nobody holds any more.
+    fn is_abandoned(&self, id: &Path, name: &str) -> bool {
+        let Ok(id) = Id::try_from(id.to_string_lossy().into_owned()) else { return false };
+        let folder = self.folder(&id);
+        if folder.path().symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return true;
+        }
+        let store = plumbing::Store::open(self.path.parent().unwrap_or(Path::new(".")));
+        folder.is_left_of_a_power_cut() && store.is_ok_and(|store| check::has_no_ref(&store, name))
     }
 
     /// Names and ids of all containers, by name.
@@ -223,6 +261,8 @@ impl Containers {
                 Ok((config, state)) => containers.push((Container { folder, config }, state)),
                 // It was removed meanwhile.
                 Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                // Nothing can be said of it but by `rd fsck`, and the others must not suffer for it.
+                Err(Error::Damaged { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -330,6 +370,9 @@ impl Containers {
         self.mark(&container.config.id)?;
         self.forget_ref(&container.config)?;
         remove_file(&self.names().join(&container.config.name))?;
+        if !container.config.auto_remove {
+            sync(&self.names())?;
+        }
         let to = self.trash().join(container.config.id.as_str());
         fs::rename(container.folder.path(), &to).on("move", container.folder.path())
     }
@@ -348,6 +391,11 @@ impl Containers {
         }
         history::forget(&plumbing::Store::open(store)?, &config.name)
     }
+}
+
+/// Makes the entries of a folder durable.
+fn sync(folder: &Path) -> Result<()> {
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).on("sync", folder)
 }
 
 fn in_use(container: &Container, why: &str) -> Error {

@@ -149,7 +149,7 @@ impl Monitor {
         let state =
             self.state.started(process.ok_or_else(|| Error::runtime("the container's first process ended early", []))?);
         // Before the command can do anything that others see: it is never running and said not to be.
-        state.write(&self.folder().running_file())?;
+        state.write(&self.folder().running_file(), false)?;
         runtime.start().map_err(|error| runtime_error("can't start the container", &error))?;
         match reported(&mut report) {
             Some(error) => Err(error),
@@ -281,7 +281,7 @@ impl Monitor {
             let lock = lock.as_ref().expect("because the lock is dropped only after the end was recorded");
             return self.containers.detach(&self.container, lock);
         }
-        self.state.write(&self.folder().state_file())?;
+        self.state.write(&self.folder().state_file(), true)?;
         super::remove_file(&self.folder().running_file())?;
         self.containers.unmark(&self.config().id)
     }

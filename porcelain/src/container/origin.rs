@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use oci_spec::image::Config as ImageConfig;
-use plumbing::root::RootIds;
+use plumbing::root::Part;
 use plumbing::{Id as CommitId, Store};
 use serde_json::Value;
 
@@ -65,22 +65,32 @@ fn from_json(config: &Value) -> ImageConfig {
 /// mount such, a folder. All contents of the root are there then; the caller keeps them there by holding off collections
 /// ([`Store::hold`]) until a container with this root runs.
 pub fn lower(store: &Store, commit: &CommitId) -> Result<Lower> {
-    let root = store.read_commit(commit)?.state.root;
-    let key = root.name().to_string();
+    lower_of(store, &Part::whole(store, store.read_commit(commit)?.state.root)?)
+}
+
+/// The commits that containers started from.
+pub(crate) fn bases(store: &Store) -> Result<Vec<CommitId>> {
+    let containers = Containers::open(store.dir())?;
+    Ok(containers.list()?.iter().filter_map(|(container, _)| container.config.base().ok()).collect())
+}
+
+/// As [`lower`], of any root or folder of one.
+pub fn lower_of(store: &Store, part: &Part) -> Result<Lower> {
+    let key = part.name(store)?.to_string();
     let image = store.mounts_dir().join(format!("{key}.erofs"));
     let content = store.content_dir();
     if !rootfs::can_mount_images() {
-        return folder(store, &root, &key);
+        return folder(store, part, &key);
     }
     if image.exists() {
         note_use(&image);
         return Ok(Lower::Erofs { image, content });
     }
     // Contents may be packed away only where there is no mountable image of them.
-    plumbing::cold::thaw(store, &root.rootfs)?;
-    match plumbing::mount_image::encode(store, &root) {
+    plumbing::cold::thaw(store, &part.ids.rootfs)?;
+    match plumbing::mount_image::encode_part(store, part) {
         Ok(bytes) => write_image(&image, &bytes)?,
-        Err(plumbing::Error::Unsupported { .. }) => return folder(store, &root, &key),
+        Err(plumbing::Error::Unsupported { .. }) => return folder(store, part, &key),
         Err(error) => return Err(error.into()),
     }
     Ok(Lower::Erofs { image, content })
@@ -109,7 +119,7 @@ fn write_image(image: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn folder(store: &Store, root: &RootIds, key: &str) -> Result<Lower> {
+fn folder(store: &Store, part: &Part, key: &str) -> Result<Lower> {
     let folder = store.mounts_dir().join(key);
     if folder.is_dir() {
         return Ok(Lower::Folder(folder));
@@ -117,7 +127,9 @@ fn folder(store: &Store, root: &RootIds, key: &str) -> Result<Lower> {
     let parent = store.mounts_dir();
     fs::create_dir_all(&parent).on("create", &parent)?;
     let draft = tempfile::TempDir::new_in(&parent).on("create a folder in", &parent)?;
-    plumbing::checkout::checkout(store, root, draft.path())?;
+    plumbing::checkout::checkout(store, part, draft.path())?;
+    let opened = fs::File::open(draft.path()).on("open", draft.path())?;
+    rustix::fs::syncfs(&opened).on("sync", draft.path())?;
     match fs::rename(draft.path(), &folder) {
         Ok(()) => drop(draft.keep()),
         // Another command was faster.

@@ -165,11 +165,8 @@ pub(super) fn made_mount_points(folder: &Folder) -> Result<Vec<PathBuf>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         bytes => bytes.on("read", &file)?,
     };
-    serde_json::from_slice(&bytes).map_err(|error| Error::Damaged {
-        what: "list of mount points",
-        path: file,
-        source: error.into(),
-    })
+    // A power cut may have emptied it; then the mount points are taken for changes, as the upper folder has them.
+    Ok(serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
 #[cfg(test)]

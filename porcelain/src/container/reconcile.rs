@@ -95,7 +95,7 @@ impl Containers {
             let error = "its monitor was killed, or the machine stopped";
             let ended =
                 if state.status.is_alive() { state.ended(KILLED, error) } else { state.not_started(KILLED, error) };
-            ended.write(&folder.state_file())?;
+            ended.write(&folder.state_file(), true)?;
         }
         remove_file(&folder.running_file())
     }

@@ -116,10 +116,10 @@ impl State {
         })
     }
 
-    /// Replaces `file` in one step.
-    pub fn write(&self, file: &Path) -> Result<()> {
+    /// Replaces `file` in one step, and durably if asked.
+    pub fn write(&self, file: &Path, durable: bool) -> Result<()> {
         let bytes = serde_json::to_vec(self).expect("because a state holds nothing that JSON lacks");
-        replace(file, &bytes, false)
+        replace(file, &bytes, durable)
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("state.json");
         let state = State::created(vec!["a".into()]).started(Process { pid: 1, start_time: 2 });
-        state.write(&file).unwrap();
+        state.write(&file, true).unwrap();
         assert_eq!(State::read(&file).unwrap(), state);
         for damage in ["", "{", "[]", "{\"status\":\"asleep\"}"] {
             fs::write(&file, damage).unwrap();

@@ -11,7 +11,7 @@ use plumbing::{Id, Store, gc};
 
 use crate::container::Containers;
 use crate::image::facts;
-use crate::{IoResultExt, Result};
+use crate::{IoResultExt, Result, mounts};
 
 /// What is being made belongs to a command that lives, or to one that was killed so many seconds ago.
 const DRAFT: i64 = 24 * 3600;
@@ -45,7 +45,7 @@ pub(super) fn clear(store: &Store, containers: &Containers, options: &gc::Option
     Ok((count, bytes))
 }
 
-/// The roots of images and of what containers were made of, by the names of their caches.
+/// The roots of images, of what containers were made of, and of what is mounted, by the names of their caches.
 fn wanted(store: &Store, containers: &Containers) -> Result<HashSet<String>> {
     let images = store.list_refs(IMAGES)?.into_iter().map(|(_, id)| id);
     let bases = super::bases(containers)?;
@@ -55,6 +55,7 @@ fn wanted(store: &Store, containers: &Containers) -> Result<HashSet<String>> {
         .iter()
         .filter_map(|id| store.read_commit(id).ok())
         .map(|found| found.state.root.name().to_string())
+        .chain(mounts::in_use(store)?.into_iter().map(|mounted| mounted.image.to_string()))
         .collect())
 }
 

@@ -10,33 +10,37 @@ use plumbing::{Id, Store};
 pub use plumbing::cold::Report;
 
 use crate::container::Containers;
-use crate::{IoResultExt, Result};
+use crate::{IoResultExt, Result, mounts};
 
-/// Move contents into packs that are older than `cutoff` (seconds since 1970), and that neither a running container nor
-/// a root needs that was mounted since.
+/// Move contents into packs that are older than `cutoff` (seconds since 1970), and that neither a running container, nor a
+/// mount, nor a root needs that was mounted since.
 pub fn repack(store: &Store, cutoff: i64) -> Result<Report> {
     let containers = Containers::open(store.dir())?;
     let as_plumbing = |error: crate::Error| match error {
         crate::Error::Store(error) => error,
         error => plumbing::Error::damaged("container", error.chain().join(": ")),
     };
-    let bases = || super::bases(&containers).map_err(as_plumbing);
+    let nameless = || super::nameless(store, &containers).map_err(as_plumbing);
     let roots = || in_use(store, &containers, cutoff).map(|roots| roots.trees).map_err(as_plumbing);
     let forget_others = || forget_others(store, &containers, cutoff).map_err(as_plumbing);
     let warm = plumbing::cold::Warm { roots: &roots, forget_others: &forget_others };
-    Ok(plumbing::cold::repack(store, cutoff, &bases, &warm)?)
+    Ok(plumbing::cold::repack(store, cutoff, &nameless, &warm)?)
 }
 
-/// Roots in use: their `rootfs` trees, and the names of their mountable images.
+/// Roots in use: their `rootfs` trees, of mounts those of the whole commits, and the names of their mountable images.
 struct InUse {
     trees: Vec<Id>,
     keys: HashSet<String>,
 }
 
-/// The roots of containers that run or are being started, and those that were mounted since `cutoff`.
+/// The roots of containers that run or are being started, those of mounts, and those that were mounted since `cutoff`.
 fn in_use(store: &Store, containers: &Containers, cutoff: i64) -> Result<InUse> {
     let mut found = InUse { trees: Vec::new(), keys: HashSet::new() };
     let busy = containers.busy_configs()?.iter().map(|config| config.base()).collect::<Result<HashSet<Id>>>()?;
+    for mounted in mounts::in_use(store)? {
+        found.trees.push(mounted.tree);
+        found.keys.insert(mounted.image.to_string());
+    }
     let named = [IMAGES, CONTAINERS].map(|prefix| store.list_refs(prefix));
     let mut commits: HashSet<Id> = super::bases(containers)?.into_iter().collect();
     for list in named {

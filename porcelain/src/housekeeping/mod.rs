@@ -10,7 +10,7 @@ use plumbing::gc;
 use plumbing::{Id, Store};
 
 use crate::container::Containers;
-use crate::{Error, Result};
+use crate::{Error, Result, mounts};
 
 /// What a collection came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,12 +48,19 @@ pub fn collect(store: &Store, options: &gc::Options) -> Result<Option<Collected>
     }
     // An error of this crate's waits here while the library below sees only that there was one.
     let failure = std::cell::RefCell::new(None);
-    let roots = || bases(&containers).map_err(|error| note(&failure, error));
+    let roots = || nameless(store, &containers).map_err(|error| note(&failure, error));
     let report = gc::run(store, options, &roots).map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
     let Some(report) = report else { return Ok(None) };
     collected.store = report;
     (collected.caches, collected.cache_bytes) = caches::clear(store, &containers, options)?;
     Ok(Some(collected))
+}
+
+/// What is needed without a name: what containers were made of, and what is mounted.
+fn nameless(store: &Store, containers: &Containers) -> Result<Vec<Id>> {
+    let mut ids = bases(containers)?;
+    ids.extend(mounts::in_use(store)?.into_iter().map(|mounted| mounted.tree));
+    Ok(ids)
 }
 
 fn note(failure: &std::cell::RefCell<Option<Error>>, error: Error) -> plumbing::Error {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use plumbing::bstr::ByteSlice;
-use plumbing::store::refs::{CONTAINERS, IMAGES};
+use plumbing::store::refs::{CONTAINERS, IMAGES, Pruning};
 use plumbing::{Id, ImageName, Store, gc};
 
 use super::{Collected, caches, collect, default_cutoff};
@@ -196,11 +196,21 @@ fn forget_dangling(store: &Store, filter: &Filter, pruned: &mut Pruned) -> Resul
         }
     }
     for (name, _) in store.list_refs(IMAGES)? {
-        store.forget_moves(&name, |id| gone.contains(id))?;
+        forget_moves(store, &name, &gone)?;
     }
     let known: HashSet<Id> = pruned.deleted.iter().copied().collect();
     let all = image::ancestors(store, gone.iter().copied())?;
     pruned.deleted.extend(all.into_iter().filter(|id| !named.contains(id) && !known.contains(id)));
+    Ok(())
+}
+
+/// Take the moves to commits that are `gone` out of a reflog; where the name is now is none of them.
+fn forget_moves(store: &Store, name: &str, gone: &HashSet<Id>) -> Result<()> {
+    let lines = store.read_log(name.into())?.unwrap_or_default();
+    if lines.iter().any(|line| gone.contains(&line.new) || gone.contains(&line.old)) {
+        let how = Pruning { chain: true, update_ref: false, dry_run: false };
+        store.prune_log(name.into(), how, |line| Ok(gone.contains(&line.new)))?;
+    }
     Ok(())
 }
 

@@ -65,11 +65,16 @@ pub fn usage(store: &Store) -> Result<Usage> {
         reclaimable: all - kept,
     };
     let caches_size = folder_size(store, "mounts")? + folder_size(store, "cache")?;
+    let volumes = folder_size(store, "volumes")?;
     let count = |folder: &str| std::fs::read_dir(store.dir().join(folder)).map_or(0, Iterator::count);
     Ok(Usage {
         images,
         containers: container_share(&containers)?,
-        volumes: Share { total: count("volumes"), size: folder_size(store, "volumes")?, ..Share::default() },
+        volumes: Share {
+            total: count("volumes"),
+            size: if count("volumes") == 0 { 0 } else { volumes },
+            ..Share::default()
+        },
         caches: Share { total: count("mounts"), active: 0, size: caches_size, reclaimable: caches_size },
     })
 }
@@ -103,7 +108,7 @@ pub fn images(store: &Store) -> Result<Vec<ImageUse>> {
     facts.save();
     let mut files: Vec<HashMap<Id, u64>> = Vec::new();
     for image in &images {
-        files.push(gc::content_sizes_of(store, &store.read_commit(&image.id)?.state.root.rootfs)?);
+        files.push(plumbing::cold::file_sizes(store, &store.read_commit(&image.id)?.state.root.rootfs)?);
     }
     let (mut seen, mut shared): (HashSet<Id>, HashSet<Id>) = Default::default();
     for id in files.iter().flat_map(HashMap::keys) {
@@ -113,7 +118,8 @@ pub fn images(store: &Store) -> Result<Vec<ImageUse>> {
     }
     let with_use = images.into_iter().zip(&files).map(|(image, files)| {
         let sum = |of: bool| files.iter().filter(|(id, _)| shared.contains(*id) == of).map(|(_, size)| size).sum();
-        let made_of = |(container, _): &&(Container, State)| container.config.base == image.id.to_string();
+        let id = image.id.to_string();
+        let made_of = |(container, _): &&(Container, State)| container.config.base == id;
         let containers = containers.iter().filter(made_of).count();
         ImageUse { shared: sum(true), unique: sum(false), containers, image }
     });

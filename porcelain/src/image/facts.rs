@@ -91,6 +91,23 @@ pub(super) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
+/// The commits of which something else is remembered than they say; those that can't be read tell nothing.
+pub(crate) fn wrong(store: &Store) -> Result<Vec<Id>> {
+    let facts = Facts::open(store);
+    let differs = |(id, known): (&Id, &Known)| read(store, id).is_ok_and(|fact| fact != known.fact).then_some(*id);
+    Ok(facts.known.iter().filter_map(differs).collect())
+}
+
+/// Forget what is remembered of these commits.
+pub(crate) fn forget(store: &Store, commits: &[Id]) -> Result<()> {
+    let mut facts = Facts::open(store);
+    facts.known.retain(|id, _| !commits.contains(id));
+    facts.known.values_mut().for_each(|known| known.used = true);
+    facts.learned = true;
+    facts.save();
+    Ok(())
+}
+
 /// Drop the lines of commits that the store doesn't have any more; how many there were.
 pub(crate) fn forget_missing(store: &Store) -> Result<usize> {
     let mut facts = Facts::open(store);

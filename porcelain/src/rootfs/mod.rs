@@ -75,6 +75,39 @@ pub fn mount(root: &Root, target: &Path, cache: &StrategyCache) -> Result<Strate
     Err(Error::runtime("this kernel can't mount an image", refusals))
 }
 
+/// Mounts `lower` alone at `target` in the current mount namespace: read-only, without devices and setuid bits.
+///
+/// mountinfo names the mount by `source`. `empty` is a folder with nothing in it.
+pub fn mount_read_only(
+    lower: &Lower,
+    source: &str,
+    target: &Path,
+    empty: &Path,
+    cache: &StrategyCache,
+) -> Result<Strategy> {
+    let (image, content) = match lower {
+        Lower::Erofs { image, content } => (image, content),
+        Lower::Folder(folder) => {
+            mounter::read_only_folder(folder, empty, source, target)?;
+            return Ok(Strategy::Folder);
+        }
+    };
+    let mut refusals = Vec::new();
+    for strategy in cache.candidates() {
+        let tried = match strategy {
+            Strategy::Single => mounter::read_only_file(image, content, source, target),
+            Strategy::Stacked => mounter::read_only_loop(image, content, source, target),
+            Strategy::Folder => continue,
+        };
+        match tried {
+            Ok(()) => return Ok(strategy),
+            Err(error @ Error::Mount { .. }) => refusals.push(error.chain().join(": ")),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::runtime("this kernel can't mount an image", refusals))
+}
+
 /// True where the kernel has all that mounting an image needs: EROFS, and data-only layers in overlayfs (Linux 6.5).
 pub fn can_mount_images() -> bool {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, move_mount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create, fsconfig_set_fd,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount,
 };
 
 use super::{Root, open_path, upper};
@@ -37,10 +37,7 @@ pub(super) fn stacked_overlays(image: &Path, content: &Path, root: &Root, target
     // Before Linux 6.15 overlayfs takes no detached mount as a layer: each is attached to the target and then covered.
     attach(erofs_from_loop(image, target)?.as_fd(), target)?;
     let (image, content) = (open_path(target)?, open_path(content)?);
-    let lower = Context::open("overlay", target)?;
-    lower.string("source", "rd-image")?;
-    lower.string("metacopy", "on")?;
-    lower.string("redirect_dir", "on")?;
+    let lower = Context::over_image("rd-image", target)?;
     lower.string("lowerdir", &format!("{}::{}", fd_path(&image), fd_path(&content)))?;
     attach(lower.mount(MountAttrFlags::MOUNT_ATTR_RDONLY)?.as_fd(), target)?;
     overlay_on_folder(target, root, target)
@@ -55,6 +52,43 @@ pub(super) fn overlay_on_folder(folder: &Path, root: &Root, target: &Path) -> Re
     overlay.string("lowerdir", &fd_path(&folder))?;
     overlay.plain_upper(root)?;
     attach(overlay.mount(MountAttrFlags::empty())?.as_fd(), target)
+}
+
+/// What nobody shall wake up by looking at an image: it may come from anywhere.
+const LOOK_ONLY: MountAttrFlags =
+    MountAttrFlags::MOUNT_ATTR_RDONLY.union(MountAttrFlags::MOUNT_ATTR_NOSUID).union(MountAttrFlags::MOUNT_ATTR_NODEV);
+
+/// Image and contents, read-only. Needs Linux 6.12 for EROFS images in plain files, 6.15 for layers that are mounted nowhere.
+pub(super) fn read_only_file(image: &Path, content: &Path, source: &str, target: &Path) -> Result<()> {
+    let erofs = erofs_from_file(image, target)?;
+    let overlay = Context::over_image(source, target)?;
+    overlay.layer("lowerdir+", &erofs)?;
+    overlay.layer("datadir+", &open_path(content)?)?;
+    attach(overlay.mount(LOOK_ONLY)?.as_fd(), target)
+}
+
+/// The same with the image on a loop device. Needs Linux 6.5. The image is attached to the target only until the
+/// overlay holds it.
+pub(super) fn read_only_loop(image: &Path, content: &Path, source: &str, target: &Path) -> Result<()> {
+    attach(erofs_from_loop(image, target)?.as_fd(), target)?;
+    let overlay = (|| {
+        let (image, content) = (open_path(target)?, open_path(content)?);
+        let overlay = Context::over_image(source, target)?;
+        overlay.string("lowerdir", &format!("{}::{}", fd_path(&image), fd_path(&content)))?;
+        overlay.mount(LOOK_ONLY)
+    })();
+    let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+    rustix::mount::unmount(target, flags).on("unmount", target)?;
+    attach(overlay?.as_fd(), target)
+}
+
+/// A folder that holds the whole root, read-only. An overlay without an upper layer has two lower ones at least.
+pub(super) fn read_only_folder(folder: &Path, empty: &Path, source: &str, target: &Path) -> Result<()> {
+    let (folder, empty) = (open_path(folder)?, open_path(empty)?);
+    let overlay = Context::open("overlay", target)?;
+    overlay.string("source", source)?;
+    overlay.string("lowerdir", &format!("{}:{}", fd_path(&folder), fd_path(&empty)))?;
+    attach(overlay.mount(LOOK_ONLY)?.as_fd(), target)
 }
 
 fn erofs_from_file(image: &Path, target: &Path) -> Result<OwnedFd> {
@@ -102,6 +136,15 @@ impl<'a> Context<'a> {
             source: error.into(),
         })?;
         Ok(Context { what, target, fd })
+    }
+
+    /// An overlay whose lowest layer is an image that says which contents its files have.
+    fn over_image(source: &str, target: &'a Path) -> Result<Self> {
+        let overlay = Context::open("overlay", target)?;
+        overlay.string("source", source)?;
+        overlay.string("metacopy", "on")?;
+        overlay.string("redirect_dir", "on")?;
+        Ok(overlay)
     }
 
     fn flag(&self, name: &str) -> Result<()> {

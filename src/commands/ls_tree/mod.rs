@@ -72,7 +72,7 @@ pub struct Args {
     abbrev: Option<String>,
     /// The tree, or what leads to one
     #[arg(value_name = "TREEISH")]
-    tree: String,
+    tree: OsString,
     /// Show these entries only; `:/PATH` and `:(literal)PATH` are paths too
     #[arg(value_name = "PATH")]
     paths: Vec<OsString>,
@@ -88,12 +88,13 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         Some(number) => Abbrev::parse(number)?,
     };
     let store = globals.repository()?;
-    let id = git::object(&store, &args.tree)?;
+    let id = git::object(&store, args.tree.as_encoded_bytes())?;
     let paths = args.paths.iter().map(|path| path.as_encoded_bytes().as_bstr());
     let paths = Pathspec::parse(paths)?;
     let tree = git::peel(&store, id, Kind::Tree)?.ok_or_else(|| Failure::fatal("not a tree object"))?;
     let mut list = List {
         store: &store,
+        objects: store.objects().into(),
         columns: columns(&args),
         abbrev,
         paths,

@@ -5,6 +5,7 @@ use std::io::{BufWriter, StdoutLock, Write};
 use clap::ValueEnum;
 use plumbing::bstr::BStr;
 use plumbing::gix::objs::Kind;
+use plumbing::history::Header;
 use plumbing::store::DiskUsage;
 use plumbing::walk::{Number, Walk, flag};
 use plumbing::{Id, Store};
@@ -158,30 +159,30 @@ impl<'s> Printer<'s> {
         }
         let custom = matches!(self.style.format, Some(Format::Custom { .. }));
         let has_header = self.style.commit_header || !custom;
-        if has_header {
-            self.line_of(walk, number)?;
-        }
+        self.line_of(walk, number, has_header)?;
         match self.style.format {
             Some(Format::Oneline) => self.out.write_all(b" ")?,
             _ if has_header => self.out.write_all(b"\n")?,
             _ => {}
         }
         if self.style.format.is_some() || self.style.header {
-            self.message(&walk.graph().at(number).id)?;
+            self.message(walk, number)?;
         }
         Ok(())
     }
 
-    /// The id of a commit and what belongs to it.
-    fn line_of(&mut self, walk: &Walk<'_>, number: Number) -> Result<(), Failure> {
+    /// The id of a commit, where it is wanted, and what belongs to it.
+    fn line_of(&mut self, walk: &Walk<'_>, number: Number, has_header: bool) -> Result<(), Failure> {
         let commit = walk.graph().at(number);
-        if self.style.format.as_ref().is_some_and(|format| *format != Format::Oneline) {
-            self.out.write_all(b"commit ")?;
-        }
-        self.out.write_all(mark(commit.flags, self.style.marks, self.style.cherries).as_bytes())?;
-        match self.style.abbreviated {
-            true => write!(self.out, "{}", git::abbreviate(self.store, &commit.id, self.style.abbrev)?)?,
-            false => write!(self.out, "{}", commit.id)?,
+        if has_header {
+            if self.style.format.as_ref().is_some_and(|format| *format != Format::Oneline) {
+                self.out.write_all(b"commit ")?;
+            }
+            self.out.write_all(mark(commit.flags, self.style.marks, self.style.cherries).as_bytes())?;
+            match self.style.abbreviated {
+                true => write!(self.out, "{}", git::abbreviate(self.store, &commit.id, self.style.abbrev)?)?,
+                false => write!(self.out, "{}", commit.id)?,
+            }
         }
         let parents = commit.parents.iter().filter(|_| self.style.parents);
         let children = walk.children(number).iter().filter(|_| self.style.children);
@@ -191,9 +192,12 @@ impl<'s> Printer<'s> {
         Ok(())
     }
 
-    fn message(&mut self, id: &Id) -> Result<(), Failure> {
-        let data = self.store.read_object(id, Kind::Commit)?;
-        let header = self.store.read_header(id)?;
+    fn message(&mut self, walk: &Walk<'_>, number: Number) -> Result<(), Failure> {
+        let commit = walk.graph().at(number);
+        let data = self.store.read_object(&commit.id, Kind::Commit)?;
+        // As far as history was simplified its parents are others.
+        let parents = commit.parents.iter().map(|parent| walk.graph().at(*parent).id).collect();
+        let header = Header { parents, ..self.store.read_header(&commit.id)? };
         let text = commits::text(self.store, &header, &data, &self.commits, &self.screen)?;
         if !text.is_empty() {
             self.out.write_all(&text)?;

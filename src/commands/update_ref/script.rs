@@ -1,15 +1,14 @@
 //! `update-ref --stdin`: commands that change refs, in transactions (git-update-ref(1)).
 
-use std::io::Read;
 use std::process::ExitCode;
 
-use plumbing::bstr::{BStr, BString, ByteSlice};
-use plumbing::store::refs::PreparedRefs;
-use plumbing::{Id, Store};
+use plumbing::store::refs::{New, Old, PreparedRefs, RefChange};
+use plumbing::{Store, bstr::ByteSlice};
 
-use super::change::{self, Change, Options};
-use super::{named, null};
-use crate::git;
+use super::input::{self, Command};
+use super::{Options, cause, check, in_gits_words, named, new_id, old_id};
+use crate::git::lines::Lines;
+use crate::git::{self, ident};
 use crate::report::Failure;
 
 /// How far a transaction is; the order matters, as it never goes back.
@@ -25,21 +24,19 @@ enum Stage {
 struct Script<'s> {
     store: &'s Store,
     options: Options,
-    /// `option no-deref` holds for the next command.
-    deref_once: Option<bool>,
+    /// `option no-deref` holds for the next change.
+    deref: bool,
     stage: Stage,
-    changes: Vec<Change>,
+    changes: Vec<RefChange>,
     prepared: Option<PreparedRefs<'s>>,
 }
 
 pub fn run(store: &Store, options: Options, nul: bool) -> Result<ExitCode, Failure> {
-    let mut input = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut input)?;
-    let mut script =
-        Script { store, options, deref_once: None, stage: Stage::Open, changes: Vec::new(), prepared: None };
-    let mut words = Words { rest: input.as_bstr(), nul };
-    while let Some(line) = words.next_line() {
-        script.command(line, &mut words)?;
+    let mut lines = Lines::of_stdin(if nul { b'\0' } else { b'\n' });
+    let deref = options.deref;
+    let mut script = Script { store, options, deref, stage: Stage::Open, changes: Vec::new(), prepared: None };
+    while let Some(command) = input::read(&mut lines, nul)? {
+        script.command(command)?;
     }
     if script.stage == Stage::Open {
         script.prepare()?;
@@ -48,48 +45,32 @@ pub fn run(store: &Store, options: Options, nul: bool) -> Result<ExitCode, Failu
     Ok(ExitCode::SUCCESS)
 }
 
-impl<'s> Script<'s> {
-    fn command<'a>(&mut self, line: &'a BStr, words: &mut Words<'a>) -> Result<(), Failure> {
-        if line.is_empty() {
-            return Err(Failure::fatal("empty command in input"));
-        }
-        if line[0].is_ascii_whitespace() {
-            return Err(Failure::fatal(format!("whitespace before command: {line}")));
-        }
-        let (name, arguments) = line.split_once_str(" ").unwrap_or((line, b""));
-        let mut arguments = Arguments { command: name.to_str_lossy().into(), rest: arguments.as_bstr(), words };
-        let known = ["start", "prepare", "abort", "commit", "update", "create", "delete", "verify", "option"];
-        if !known.contains(&arguments.command.as_str()) {
-            return Err(Failure::fatal(format!("unknown command: {line}")));
-        }
-        self.enter(&arguments.command)?;
-        match name {
-            b"start" => git::print_line("start: ok"),
-            b"prepare" => {
-                self.prepare()?;
-                git::print_line("prepare: ok")
-            }
-            b"abort" => {
+impl Script<'_> {
+    fn command(&mut self, mut command: Command) -> Result<(), Failure> {
+        self.enter(command.name)?;
+        match command.name {
+            "prepare" => self.prepare()?,
+            "abort" => {
                 self.prepared = None;
                 self.changes.clear();
-                git::print_line("abort: ok")
             }
-            b"commit" => {
+            "commit" => {
                 if self.prepared.is_none() {
                     self.prepare()?;
                 }
                 self.commit()?;
-                git::print_line("commit: ok")
             }
-            b"option" => match arguments.rest.as_bytes() {
-                b"no-deref" => {
-                    self.deref_once = Some(false);
-                    Ok(())
+            "start" => {}
+            "option" => match command.option() {
+                option if option == "no-deref" => {
+                    self.deref = false;
+                    return Ok(());
                 }
-                other => Err(Failure::fatal(format!("option unknown: {}", other.as_bstr()))),
+                other => return Err(Failure::fatal(format!("option unknown: {other}"))),
             },
-            _ => self.change(&mut arguments),
+            _ => return self.change(&mut command),
         }
+        git::print_line(format!("{}: ok", command.name))
     }
 
     /// Move to the stage that a command leads to, if it may come now.
@@ -117,149 +98,76 @@ impl<'s> Script<'s> {
         }
     }
 
-    fn change(&mut self, arguments: &mut Arguments<'_, '_>) -> Result<(), Failure> {
-        let command = arguments.command.clone();
-        let name = arguments.name()?;
-        let bad = |what: &str| Failure::fatal(format!("{command} {name}: {what}"));
-        let mut options = self.options.clone();
-        options.deref = self.deref_once.take().unwrap_or(options.deref);
-        let change = match command.as_str() {
+    fn change(&mut self, command: &mut Command) -> Result<(), Failure> {
+        // These two are about symbolic refs themselves.
+        if self.deref && matches!(command.name, "symref-delete" | "symref-verify") {
+            return Err(Failure::fatal(format!("{}: cannot operate with deref mode", command.name)));
+        }
+        let store = self.store;
+        let name = command.reference()?;
+        let missing =
+            |command: &Command, what: &str| Failure::fatal(format!("{} {name}: missing {what}", command.name));
+        let (new, old) = match command.name {
             "update" => {
-                let new = arguments.id(self.store, &name, "new")?.ok_or_else(|| bad("missing <new-oid>"))?;
-                let old = arguments.id(self.store, &name, "old")?;
-                Change::new(&name, Some(new).filter(|id| !id.is_null()), old, &options)
+                let new = command.id(store, true)?.ok_or_else(|| missing(command, "<new-oid>"))?;
+                (new_id(new), command.id(store, false)?.map_or(Old::Any, old_id))
             }
-            "create" => {
-                let new = arguments.id(self.store, &name, "new")?.ok_or_else(|| bad("missing <new-oid>"))?;
-                if new.is_null() {
-                    return Err(bad("zero <new-oid>"));
-                }
-                Change::new(&name, Some(new), Some(null()), &options)
+            "create" => match command.id(store, true)?.ok_or_else(|| missing(command, "<new-oid>"))? {
+                new if new.is_null() => return Err(missing(command, "an id that isn't zero")),
+                new => (New::Id(new), Old::Nothing),
+            },
+            "delete" => match command.id(store, false)? {
+                Some(old) if old.is_null() => return Err(missing(command, "an id that isn't zero")),
+                old => (New::Nothing, old.map_or(Old::Any, Old::Id)),
+            },
+            "verify" => (New::Same, command.id(store, false)?.map_or(Old::Nothing, old_id)),
+            "symref-update" => {
+                let target = command.target()?.ok_or_else(|| missing(command, "<new-target>"))?;
+                (New::Symbolic(target.into()), self.old_of_symref(command, &name)?)
             }
-            "delete" => {
-                let old = arguments.id(self.store, &name, "old")?;
-                if old.is_some_and(|old| old.is_null()) {
-                    return Err(bad("zero <old-oid>"));
-                }
-                Change::new(&name, None, old, &options)
+            "symref-create" => {
+                let target = command.target()?.ok_or_else(|| missing(command, "<new-target>"))?;
+                (New::Symbolic(target.into()), Old::Nothing)
             }
-            _ => {
-                let old = arguments.id(self.store, &name, "old")?.unwrap_or_else(null);
-                Change::verify(&name, old, &options)
+            "symref-delete" => {
+                (New::Nothing, command.target()?.map_or(Old::Any, |target| Old::Symbolic(target.into())))
             }
+            _ => (New::Same, command.target()?.map_or(Old::Nothing, |target| Old::Symbolic(target.into()))),
         };
-        arguments.end(&name)?;
+        command.end()?;
+        let options = Options { deref: self.deref, ..self.options.clone() };
+        let change = options.change(&name, new, old);
+        change.check_name().map_err(|error| Failure::fatal(error.to_string()))?;
         self.changes.push(change);
+        self.deref = self.options.deref;
         Ok(())
     }
 
+    /// `oid ID` or `ref NAME`, what a symbolic ref must be.
+    fn old_of_symref(&self, command: &mut Command, name: &str) -> Result<Old, Failure> {
+        let bad = |what: String| Err(Failure::fatal(format!("symref-update {name}: {what}")));
+        let Some(kind) = command.word()? else { return Ok(Old::Any) };
+        let Some(value) = command.word()? else { return bad("expected old value".into()) };
+        match kind.as_bytes() {
+            b"oid" => named(self.store, &value.to_str_lossy(), "invalid oid").map(old_id),
+            b"ref" if plumbing::gix::validate::reference::name_partial(value.as_bstr()).is_ok() => {
+                Ok(Old::Symbolic(value))
+            }
+            b"ref" => bad(format!("invalid ref: {value}")),
+            _ => bad(format!("invalid arg '{kind}' for old value")),
+        }
+    }
+
     fn prepare(&mut self) -> Result<(), Failure> {
-        self.prepared = Some(change::prepare(self.store, &self.changes).map_err(Failure::fatal)?);
+        let changes = std::mem::take(&mut self.changes);
+        check(self.store, &changes).map_err(Failure::fatal)?;
+        let prepared = self.store.prepare_changes(changes.clone());
+        self.prepared = Some(prepared.map_err(|error| Failure::fatal(in_gits_words(self.store, &changes, &error)))?);
         Ok(())
     }
 
     fn commit(&mut self) -> Result<(), Failure> {
-        self.changes.clear();
         let prepared = self.prepared.take().expect("because it was prepared just now");
-        let (_, who) = git::ident::author_and_committer(self.store)?;
-        Ok(prepared.commit_as(&who, true)?)
-    }
-}
-
-/// The input: lines, or with `-z` pieces that NUL ends.
-struct Words<'a> {
-    rest: &'a BStr,
-    nul: bool,
-}
-
-impl<'a> Words<'a> {
-    fn next_line(&mut self) -> Option<&'a BStr> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let end = if self.nul { b'\0' } else { b'\n' };
-        let (line, rest) = match self.rest.find_byte(end) {
-            Some(at) => (&self.rest[..at], &self.rest[at + 1..]),
-            None => (self.rest, self.rest[self.rest.len()..].as_bstr()),
-        };
-        self.rest = rest.as_bstr();
-        Some(line.as_bstr())
-    }
-}
-
-/// The arguments of one command.
-struct Arguments<'w, 'a> {
-    command: String,
-    /// What is left of the line.
-    rest: &'a BStr,
-    words: &'w mut Words<'a>,
-}
-
-impl Arguments<'_, '_> {
-    /// The ref's name.
-    fn name(&mut self) -> Result<String, Failure> {
-        let word = match self.words.nul {
-            true => std::mem::take(&mut self.rest).to_owned(),
-            false => self.word()?.unwrap_or_default(),
-        };
-        if word.is_empty() {
-            return Err(Failure::fatal(format!("{}: missing <ref>", self.command)));
-        }
-        let name = word.to_string();
-        match plumbing::gix::refs::FullName::try_from(name.as_str()) {
-            Ok(_) => Ok(name),
-            Err(_) => Err(Failure::fatal(format!("invalid ref format: {name}"))),
-        }
-    }
-
-    /// The next word of a line, quoted as C strings are where it begins with a quote; `None` at the end.
-    fn word(&mut self) -> Result<Option<BString>, Failure> {
-        if self.rest.is_empty() {
-            return Ok(None);
-        }
-        if self.rest.starts_with(b"\"") {
-            let unquoted = plumbing::gix::quote::ansi_c::undo(self.rest);
-            let (word, used) = unquoted.map_err(|_| Failure::fatal(format!("badly quoted argument: {}", self.rest)))?;
-            let after = &self.rest[used..];
-            self.rest = after.strip_prefix(b" ").unwrap_or(after).as_bstr();
-            return Ok(Some(word.into_owned()));
-        }
-        let (word, rest) = self.rest.split_once_str(" ").unwrap_or((self.rest, b""));
-        self.rest = rest.as_bstr();
-        Ok(Some(word.into()))
-    }
-
-    /// An id; `None` where it is left out. In lines an empty word is all zeros, with `-z` it is left out.
-    fn id(&mut self, store: &Store, name: &str, which: &str) -> Result<Option<Id>, Failure> {
-        let word = match self.words.nul {
-            true => {
-                let missing = || {
-                    Failure::fatal(format!(
-                        "{} {name}: unexpected end of input when reading <{which}-oid>",
-                        self.command
-                    ))
-                };
-                Some(self.words.next_line().ok_or_else(missing)?.to_owned())
-                    .filter(|word| !word.is_empty() || which == "new")
-            }
-            false => self.word()?,
-        };
-        match word {
-            None => Ok(None),
-            Some(word) if word.is_empty() => Ok(Some(null())),
-            Some(word) => {
-                let text = word.to_string();
-                let found = named(store, &text, "")
-                    .map_err(|_| Failure::fatal(format!("{} {name}: invalid <{which}-oid>: {text}", self.command)))?;
-                Ok(Some(found))
-            }
-        }
-    }
-
-    fn end(&mut self, name: &str) -> Result<(), Failure> {
-        if self.rest.is_empty() {
-            return Ok(());
-        }
-        Err(Failure::fatal(format!("{} {name}: extra input: {}", self.command, self.rest)))
+        prepared.commit_as(&ident::committer(self.store), true).map_err(|error| Failure::fatal(cause(&error)))
     }
 }

@@ -30,9 +30,6 @@ pub fn pairs(store: &Store, before: Option<&Id>, after: Option<&Id>, options: &O
     }
     let mut pairs = renames::pairs(store, changes, options.detect)?;
     options.filter.apply(&mut pairs);
-    if let Some(prefix) = &options.relative {
-        pairs.iter_mut().for_each(|pair| strip(pair, prefix.as_bstr()));
-    }
     Ok(pairs)
 }
 
@@ -50,16 +47,22 @@ pub fn print(out: &mut dyn Write, store: &Store, pairs: &[Pair], options: &Optio
     }
     let formats = options.formats;
     let mut any = false;
+    let whole = pairs;
+    let mut pairs = pairs.to_vec();
+    if let Some(prefix) = &options.relative {
+        pairs.iter_mut().for_each(|pair| strip(pair, prefix.as_bstr()));
+    }
     if formats.has_lists() {
         pairs.iter().try_for_each(|pair| lists::print(out, store, pair, options))?;
         any = true;
     }
     if formats.numstat || formats.stat || formats.shortstat {
-        stat::print(out, store, pairs, options)?;
+        stat::print(out, store, &pairs, options)?;
         any = true;
     }
     if formats.summary {
-        any |= lists::summary(out, pairs)?;
+        // It alone has whole paths.
+        any |= lists::summary(out, whole)?;
     }
     if formats.patch {
         if any {

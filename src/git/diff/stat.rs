@@ -134,7 +134,7 @@ fn numstat(out: &mut dyn Write, pair: &Pair, count: &Count, options: &Options) -
         Count::Bytes { .. } => out.write_all(b"-\t-\t")?,
     }
     if !options.nul {
-        out.write_all(&name(pair, options))?;
+        out.write_all(&if is_moved(pair) { name(pair, options) } else { quoted(pair.path()) })?;
         return Ok(out.write_all(b"\n")?);
     }
     if is_moved(pair) {

@@ -149,6 +149,10 @@ impl Record {
     /// Compare two answers; whether they are the same.
     fn compare(&self, question: &Question, round: usize, git: &Output, rd: &Output) {
         self.asked.fetch_add(1, Ordering::Relaxed);
+        if git.status.code().is_none() {
+            // Where git crashes it is no judge.
+            return;
+        }
         let usage = Some(129);
         // How a command is used both say in their own words.
         let same_words = git.stdout == rd.stdout || git.status.code() == usage;
@@ -240,28 +244,28 @@ impl Trial {
         }
         let (git, rd) = bench.ask(&self.court, &question);
         self.record.compare(&question, round, &git, &rd);
-        for dir in [&bench.git, &bench.rd] {
-            // A repository is none without it.
-            if !dir.join("HEAD").exists() {
-                std::fs::write(dir.join("HEAD"), "ref: refs/heads/main\n").unwrap();
-            }
-        }
         let (of_git, of_rd) = (names(&bench.git), names(&bench.rd));
         if of_git != of_rd {
             self.record.difference(&question, round, &what_differs(&of_git, &of_rd));
             take_over(&bench.git, &bench.rd);
+        }
+        // Without a `HEAD` that leads into `refs/`, or to a commit, no program takes a folder for a repository.
+        let head = of_git.get(Path::new("HEAD"));
+        if !head.is_some_and(|head| head.starts_with(b"ref: refs/") || head.len() > 64) {
+            for dir in [&bench.git, &bench.rd] {
+                std::fs::write(dir.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+            }
         }
     }
 
     /// Objects that one has and the other hasn't.
     fn compare_objects(&self, bench: &Bench) {
         let list = |dir: &Path| self.court.git_text(dir, &["cat-file", "--batch-all-objects", "--batch-check"]);
-        let (git, rd) = (list(&bench.git), list(&bench.rd));
+        let git = list(&bench.git);
+        let rd = self.court.rd_text(&bench.rd, &["cat-file", "--batch-all-objects", "--batch-check"]);
         let lacks = |one: &str, other: &str| -> Vec<String> {
             let other: std::collections::HashSet<&str> = other.lines().collect();
-            // Contents of files are no objects that git would list.
-            let objects = one.lines().filter(|line| !line.contains(" blob "));
-            objects.filter(|line| !other.contains(line)).map(str::to_owned).collect()
+            one.lines().filter(|line| !other.contains(line)).map(str::to_owned).collect()
         };
         let (only_git, only_rd) = (lacks(&git, &rd), lacks(&rd, &git));
         if !only_git.is_empty() || !only_rd.is_empty() {

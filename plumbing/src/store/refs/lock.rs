@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,10 @@ use crate::{Error, Result};
 
 /// What a lock of rd's holds.
 const MARK: &[u8] = b"rd lock\n";
+
+/// The mode of a lock of rd's: nobody may write to it. After a power cut it may be there without its bytes; git's own
+/// locks, which are empty at first, can be written to.
+const MODE: u32 = 0o444;
 
 /// How long git's locks are waited for, as git itself does.
 const WAIT_FOR_GIT: Duration = Duration::from_secs(1);
@@ -32,6 +36,8 @@ pub(super) struct Lock {
     path: PathBuf,
     /// Open for as long as the lock is held: flock(2) goes with it.
     _file: File,
+    /// Whether the one before was left by a command that was killed.
+    pub(super) was_left: bool,
 }
 
 /// Who has a lock that wasn't free.
@@ -48,14 +54,18 @@ impl Lock {
         let path = with_suffix(target, ".lock");
         let begun = Instant::now();
         let mut pause = Duration::from_micros(500);
+        let mut was_left = false;
         loop {
             match take(&path) {
-                Ok(file) => return Ok(Self { path, _file: file }),
+                Ok(file) => return Ok(Self { path, _file: file, was_left }),
                 Err(error) if error.kind() == ErrorKind::NotFound => make_folder(&path)?,
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(Error::io("lock", path)(error)),
                 Err(_) => {
                     let limit = match owner(&path) {
-                        Owner::Nobody => continue,
+                        Owner::Nobody => {
+                            was_left = true;
+                            continue;
+                        }
                         Owner::Rd => WAIT_FOR_RD,
                         Owner::Git => WAIT_FOR_GIT,
                     };
@@ -101,7 +111,7 @@ fn make_folder(path: &Path) -> Result<()> {
 /// Make the lock `path`, which appears with its mark and held, so that nobody takes it for one left behind.
 fn take(path: &Path) -> std::io::Result<File> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+    let mode = Mode::from_raw_mode(MODE);
     let unnamed = rustix::fs::open(folder, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode);
     let Ok(unnamed) = unnamed else { return take_in_steps(path) };
     let mut file = File::from(unnamed);
@@ -114,11 +124,19 @@ fn take(path: &Path) -> std::io::Result<File> {
     }
 }
 
-/// The same where the filesystem has no files without names: killed in between, an empty lock is left.
+/// The same where the filesystem has no files without names. Between its making and its being held another command may
+/// break it: then it is made again.
 fn take_in_steps(path: &Path) -> std::io::Result<File> {
-    let mut file = File::options().read(true).write(true).create_new(true).open(path)?;
-    hold(&mut file)?;
-    Ok(file)
+    let mut file = File::options().read(true).write(true).create_new(true).mode(MODE).open(path)?;
+    let held = hold(&mut file);
+    let is_ours =
+        std::fs::symlink_metadata(path).is_ok_and(|named| named.ino() == file.metadata().map_or(0, |f| f.ino()));
+    match held {
+        Ok(()) if is_ours => Ok(file),
+        Ok(()) => Err(ErrorKind::AlreadyExists.into()),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(ErrorKind::AlreadyExists.into()),
+        Err(error) => Err(error),
+    }
 }
 
 fn hold(file: &mut File) -> std::io::Result<()> {
@@ -131,7 +149,8 @@ fn owner(path: &Path) -> Owner {
     let Ok(mut file) = File::open(path) else { return Owner::Nobody };
     let mut bytes = Vec::new();
     let read = (&mut file).take(MARK.len() as u64 + 1).read_to_end(&mut bytes);
-    if read.is_err() || bytes != MARK {
+    let is_rds = bytes == MARK || bytes.is_empty() && file.metadata().is_ok_and(|about| about.mode() & 0o222 == 0);
+    if read.is_err() || !is_rds {
         return Owner::Git;
     }
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -167,6 +186,13 @@ mod tests {
     fn a_lock_whose_owner_died_is_broken() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("ref.lock"), MARK).unwrap();
+        Lock::acquire(&dir.path().join("ref")).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_lost_its_bytes_in_a_power_cut_is_broken() {
+        let dir = tempfile::tempdir().unwrap();
+        File::options().write(true).create_new(true).mode(MODE).open(dir.path().join("ref.lock")).unwrap();
         Lock::acquire(&dir.path().join("ref")).unwrap();
     }
 

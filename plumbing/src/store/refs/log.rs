@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use gix::actor::Signature;
@@ -88,6 +89,24 @@ impl LogLine {
     }
 }
 
+/// Add a line to a log: whole or not at all. What a command that was killed left of a line goes.
+fn append(file: &mut std::fs::File, line: &[u8]) -> std::io::Result<()> {
+    let mut size = file.metadata()?.len();
+    while size > 0 {
+        let mut last = [0; 256];
+        let from = size.saturating_sub(last.len() as u64);
+        let last = &mut last[..(size - from) as usize];
+        file.read_exact_at(last, from)?;
+        let end = last.rfind_byte(b'\n').map_or(from, |at| from + at as u64 + 1);
+        if end == size {
+            break;
+        }
+        file.set_len(end)?;
+        size = end;
+    }
+    file.write_all(line).inspect_err(|_| drop(file.set_len(size)))
+}
+
 /// A message with each run of blanks and line ends as one blank, as git writes it.
 fn one_line(message: &BStr) -> BString {
     let words = message.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
@@ -131,10 +150,10 @@ impl Store {
         let path = self.log_file(name);
         let begin = begin || self.begins_log(name);
         for _ in 0..8 {
-            let opened = std::fs::File::options().append(true).create(begin).open(&path);
+            let opened = std::fs::File::options().read(true).append(true).create(begin).open(&path);
             let error = match opened {
                 Ok(mut file) => {
-                    file.write_all(&line.encode()).map_err(Error::io("write", &path))?;
+                    append(&mut file, &line.encode()).map_err(Error::io("write", &path))?;
                     return if durable { file.sync_data().map_err(Error::io("sync", &path)) } else { Ok(()) };
                 }
                 Err(error) => error,
@@ -156,6 +175,25 @@ impl Store {
             }
         }
         Err(Error::io("open", path)(ErrorKind::NotFound.into()))
+    }
+
+    /// Take back the last line of the log of `name` where it tells of a move that didn't happen: the ref, whose lock must be
+    /// held, is still at `now`.
+    pub(super) fn settle_log(&self, name: &BStr, now: Option<Id>) -> Result<()> {
+        let path = self.log_file(name);
+        let Ok(bytes) = std::fs::read(&path) else { return Ok(()) };
+        let Some(last) = bytes.lines_with_terminator().next_back() else { return Ok(()) };
+        let Some(line) = LogLine::decode(last.trim_end_with(|c| c == '\n').as_bstr()) else { return Ok(()) };
+        let place = |id: Id| Some(id).filter(|id| !id.is_null());
+        if place(line.new) == now || place(line.old) != now {
+            return Ok(());
+        }
+        let size = (bytes.len() - last.len()) as u64;
+        if size == 0 && now.is_none() {
+            return self.remove_log(name);
+        }
+        let cut = std::fs::File::options().write(true).open(&path).and_then(|file| file.set_len(size));
+        cut.map_err(Error::io("shorten", path))
     }
 
     /// Remove the log of a ref that is removed.

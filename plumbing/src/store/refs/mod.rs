@@ -1,5 +1,6 @@
 //! Names: refs that move by compare-and-swap, each move a line in a reflog, durable when the call returns.
 
+mod change;
 mod list;
 mod lock;
 mod log;
@@ -11,6 +12,7 @@ mod transaction;
 use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
 use gix::refs::{FullName, Target};
 
+pub use change::{New, Old, RefChange};
 pub use list::Ref;
 pub use log::{LogLine, Pruning};
 pub use pack::Packing;

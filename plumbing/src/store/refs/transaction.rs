@@ -15,9 +15,9 @@ use std::sync::Arc;
 use gix::actor::Signature;
 use gix::bstr::{BStr, BString, ByteSlice};
 use gix::objs::Exists;
-use gix::refs::Target;
-use gix::refs::transaction::{Change, PreviousValue, RefEdit, RefLog};
+use gix::refs::transaction::RefEdit;
 
+use super::change::{New, Old, RefChange};
 use super::lock::{Lock, with_suffix};
 use super::log::{LogLine, remove_empty_folders, remove_empty_parents};
 use super::packed::Packed;
@@ -34,15 +34,19 @@ enum What {
     Follow(BString),
     /// Only its log gets a line, about a move to this place.
     Log(Id),
+    /// Nothing: it is only compared.
+    Compare,
 }
 
 #[derive(Debug)]
 struct Step {
     name: BString,
     what: What,
-    expected: PreviousValue,
+    expected: Old,
     message: BString,
     begin_log: bool,
+    /// It was reached by way of `HEAD`.
+    via_head: bool,
     /// What it says, and the id that this comes to.
     before: Option<Value>,
     old: Option<Id>,
@@ -62,13 +66,19 @@ pub struct PreparedRefs<'s> {
 impl Store {
     /// Lock the refs of several edits, which then happen all or not at all; `Raced` where one isn't as expected.
     pub fn prepare_refs(&self, edits: Vec<RefEdit>) -> Result<PreparedRefs<'_>> {
+        self.prepare_changes(edits.into_iter().map(RefChange::from).collect())
+    }
+
+    /// As [`prepare_refs`](Self::prepare_refs), of changes that gix has no words for.
+    pub fn prepare_changes(&self, changes: Vec<RefChange>) -> Result<PreparedRefs<'_>> {
         let hold = self.hold()?;
         let mut steps = Vec::new();
-        for edit in edits {
-            if let Change::Update { new: Target::Object(id), .. } = &edit.change {
+        for change in changes {
+            change.check_name()?;
+            if let New::Id(id) = &change.new {
                 self.check_present(&hold, id)?;
             }
-            self.expand(edit, &mut steps)?;
+            self.expand(change, &mut steps)?;
         }
         self.add_head(&mut steps)?;
         steps.sort_by(|a, b| a.name.cmp(&b.name));
@@ -89,6 +99,9 @@ impl Store {
         for index in 0..steps.len() {
             let (before, old) = self.read_for(&steps[index], &packed)?;
             (steps[index].before, steps[index].old) = (before, old);
+            if steps[index].lock.as_ref().is_some_and(|lock| lock.was_left) {
+                self.settle_log(steps[index].name.as_bstr(), old)?;
+            }
             steps[index].check()?;
             self.check_name(&steps, index, &packed)?;
         }
@@ -103,65 +116,46 @@ impl Store {
         Err(Error::NotFound { what: "object", name: id.to_string() })
     }
 
-    /// The steps of an edit: more than one where symbolic refs are followed.
-    fn expand(&self, edit: RefEdit, steps: &mut Vec<Step>) -> Result<()> {
-        let mut name: BString = edit.name.as_bstr().into();
-        let (message, begin_log) = match &edit.change {
-            Change::Update { log, .. } => (log.message.clone(), log.force_create_reflog),
-            Change::Delete { .. } => (BString::default(), false),
-        };
-        let step = |name: &BString, what, expected| Step {
-            name: name.clone(),
-            what,
-            expected,
-            message: message.clone(),
-            begin_log,
-            before: None,
-            old: None,
-            lock: None,
-        };
+    /// The steps of a change: more than one where symbolic refs are followed.
+    fn expand(&self, change: RefChange, steps: &mut Vec<Step>) -> Result<()> {
+        let mut name = change.name.clone();
+        let mut via_head = false;
         for _ in 0..MOST_SYMBOLIC {
             match self.read_loose(name.as_bstr())? {
-                Some(Value::Symbolic(next)) if edit.deref && is_full_name(next.as_bstr()) => {
-                    steps.push(step(&name, What::Follow(next.clone()), PreviousValue::Any));
+                Some(Value::Symbolic(next)) if change.deref && is_full_name(next.as_bstr()) => {
+                    let follow = Step::new(name.clone(), What::Follow(next.clone()), Old::Any, &change);
+                    steps.push(Step { via_head, ..follow });
+                    via_head |= name == "HEAD";
                     name = next;
                 }
                 _ => break,
             }
         }
-        let (what, expected) = match edit.change {
-            Change::Delete { expected, .. } => (What::Delete, expected),
-            Change::Update { log, expected, new: Target::Object(id) } => match log.mode {
-                RefLog::Only => (What::Log(id), expected),
-                RefLog::AndReference => (What::Set(Value::Id(id)), expected),
-            },
-            Change::Update { expected, new: Target::Symbolic(target), .. } => {
-                (What::Set(Value::Symbolic(target.as_bstr().into())), expected)
-            }
+        let what = match &change.new {
+            New::Nothing => What::Delete,
+            New::Same => What::Compare,
+            New::Id(id) => What::Set(Value::Id(*id)),
+            New::Logged(id) => What::Log(*id),
+            New::Symbolic(target) => What::Set(Value::Symbolic(target.clone())),
         };
-        steps.push(step(&name, what, expected));
+        steps.push(Step { via_head, ..Step::new(name, what, change.old.clone(), &change) });
         Ok(())
     }
 
     /// The log of `HEAD` tells of moves of the ref that it is symbolic for, too.
     fn add_head(&self, steps: &mut Vec<Step>) -> Result<()> {
         let head = b"HEAD".as_bstr();
-        if steps.iter().any(|step| step.name == head) || !(self.has_log(head) || self.begins_log(head)) {
-            return Ok(());
-        }
         let Some(Value::Symbolic(target)) = self.read_loose(head)? else { return Ok(()) };
-        let moves = |step: &&Step| step.name == target && matches!(step.what, What::Delete | What::Set(Value::Id(_)));
-        if let Some(step) = steps.iter().find(moves) {
-            steps.push(Step {
-                name: head.into(),
-                what: What::Follow(target),
-                expected: PreviousValue::Any,
-                message: step.message.clone(),
-                begin_log: false,
-                before: None,
-                old: None,
-                lock: None,
-            });
+        let is_target = |step: &&Step| step.name == target && !step.via_head && !matches!(step.what, What::Log(_));
+        let Some(step) = steps.iter().find(is_target) else { return Ok(()) };
+        if steps.iter().any(|step| step.name == head) {
+            return Err(invalid(&head.into(), "it would be changed twice at once"));
+        }
+        if self.has_log(head) || self.begins_log(head) || step.begin_log {
+            let (message, begin_log) = (step.message.clone(), step.begin_log);
+            let change =
+                RefChange { name: head.into(), new: New::Same, old: Old::Any, deref: false, begin_log, message };
+            steps.push(Step::new(head.into(), What::Follow(target), Old::Any, &change));
         }
         Ok(())
     }
@@ -181,26 +175,26 @@ impl Store {
         Ok((before, old))
     }
 
-    /// A new ref must be in no other's way: `a` and `a/b` can't both exist.
+    /// A ref that isn't there must be in no other's way, of the repository or of this transaction: `a` and `a/b` can't both
+    /// exist.
     fn check_name(&self, steps: &[Step], index: usize, packed: &Packed) -> Result<()> {
         let step = &steps[index];
-        if step.before.is_some() || !matches!(step.what, What::Set(_)) {
+        if step.before.is_some() || matches!(step.what, What::Log(_)) {
             return Ok(());
         }
-        let goes = |name: &BStr| steps.iter().any(|other| other.name == name && other.what == What::Delete);
-        for (at, _) in step.name.char_indices().filter(|(_, _, c)| *c == '/').map(|(at, end, _)| (at, end)) {
+        let is_changed = |name: &BStr| steps.iter().any(|other| other.name == name);
+        for (at, _) in step.name.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
             let above = step.name[..at].as_bstr();
             let exists = above.contains(&b'/') && (self.read_loose(above)?.is_some() || packed.find(above)?.is_some());
-            if exists && !goes(above) {
+            if exists || is_changed(above) {
                 return Err(invalid(&step.name, &format!("'{above}' exists")));
             }
         }
         let below: BString = [step.name.as_bytes(), b"/"].concat().into();
-        let mut names: Vec<BString> = self.loose_refs(below.as_bstr())?.into_keys().collect();
-        for entry in packed.entries(below.as_bstr()) {
-            names.push(entry?.name);
-        }
-        match names.iter().find(|name| !goes(name.as_bstr())) {
+        let changed = steps.iter().find(|other| other.name.starts_with(&below)).map(|other| other.name.clone());
+        let loose = || Ok::<_, Error>(self.loose_refs(below.as_bstr())?.into_keys().next());
+        let packed = || Ok::<_, Error>(packed.entries(below.as_bstr()).next().transpose()?.map(|entry| entry.name));
+        match changed.map_or_else(loose, |name| Ok(Some(name)))?.map_or_else(packed, |name| Ok(Some(name)))? {
             Some(name) => Err(invalid(&step.name, &format!("'{name}' exists"))),
             None => Ok(()),
         }
@@ -212,6 +206,11 @@ fn invalid(name: &BString, why: &str) -> Error {
 }
 
 impl Step {
+    fn new(name: BString, what: What, expected: Old, change: &RefChange) -> Self {
+        let (message, begin_log) = (change.message.clone(), change.begin_log);
+        Self { name, what, expected, message, begin_log, via_head: false, before: None, old: None, lock: None }
+    }
+
     /// Whether the ref gets a value that it doesn't have.
     fn moves(&self) -> bool {
         matches!(&self.what, What::Set(value) if self.before.as_ref() != Some(value))
@@ -219,24 +218,28 @@ impl Step {
 
     /// Whether the ref is as expected.
     fn check(&self) -> Result<()> {
-        let is = |target: &Target| match target {
-            Target::Object(id) => self.old == Some(*id),
-            Target::Symbolic(name) => self.before == Some(Value::Symbolic(name.as_bstr().into())),
-        };
-        let holds = match &self.expected {
-            PreviousValue::Any => true,
-            PreviousValue::MustExist => self.before.is_some(),
-            PreviousValue::MustNotExist => self.before.is_none(),
-            PreviousValue::MustExistAndMatch(target) => is(target),
-            PreviousValue::ExistingMustMatch(target) => self.before.is_none() || is(target),
-        };
         let still_follows = match &self.what {
             What::Follow(target) => self.before == Some(Value::Symbolic(target.clone())),
             _ => true,
         };
-        match holds && still_follows {
+        match self.holds(&self.expected) && still_follows {
+            true if self.before == Some(Value::Broken) && self.what != What::Delete => {
+                Err(Error::damaged(format!("ref '{}'", self.name), "its file holds no id"))
+            }
             true => Ok(()),
             false => Err(Error::Raced { name: self.name.to_string() }),
+        }
+    }
+
+    fn holds(&self, expected: &Old) -> bool {
+        match expected {
+            Old::Any => true,
+            Old::Something => self.before.is_some(),
+            // A symbolic ref for one that doesn't exist counts as none, as with git.
+            Old::Nothing => self.old.is_none(),
+            Old::Id(id) => self.old == Some(*id),
+            Old::Symbolic(name) => self.before == Some(Value::Symbolic(name.clone())),
+            Old::NothingOr(expected) => self.before.is_none() || self.holds(expected),
         }
     }
 }
@@ -251,20 +254,37 @@ impl PreparedRefs<'_> {
     /// As [`commit`](Self::commit), with another name in the reflogs; unless `durable`, only as durable as the filesystem makes
     /// it.
     pub fn commit_as(mut self, who: &Signature, durable: bool) -> Result<()> {
-        for (index, step) in self.steps.iter().enumerate() {
-            self.stage(step)?;
-            self.log(index, who)?;
-        }
+        self.steps.iter().try_for_each(|step| self.stage(step))?;
         if durable {
-            self.sync_values()?;
+            self.sync_locks()?;
         }
-        self.steps.iter().try_for_each(|step| self.set(step))?;
+        self.move_refs(who, durable)?;
         self.remove(who, durable)?;
         if durable {
             self.sync_folders()?;
         }
         self.unlock();
         Ok(())
+    }
+
+    /// Write the logs and give the refs their new values. A log tells of what happened only.
+    fn move_refs(&self, who: &Signature, durable: bool) -> Result<()> {
+        let mut set = 0;
+        let told = (0..self.steps.len()).try_for_each(|index| self.log(index, who));
+        let told = told.and_then(|()| if durable { self.sync_values() } else { Ok(()) });
+        let moved = told.and_then(|()| {
+            self.steps.iter().try_for_each(|step| {
+                self.set(step)?;
+                set += 1;
+                Ok(())
+            })
+        });
+        moved.inspect_err(|_| {
+            for step in &self.steps[set..] {
+                // The error to tell is the first one.
+                let _ = self.store.settle_log(step.name.as_bstr(), step.old);
+            }
+        })
     }
 
     /// Write a new value beside the lock.
@@ -288,13 +308,27 @@ impl PreparedRefs<'_> {
         sync::sync_all(&files)
     }
 
+    /// A ref that is made or removed has a moment at which it and its log tell different things. While its lock is there, that
+    /// is no damage; so the lock has to be there after a power cut too.
+    fn sync_locks(&self) -> Result<()> {
+        let is_odd = |step: &&Step| step.what == What::Delete || step.before.is_none() && step.moves();
+        let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
+        for step in self.steps.iter().filter(is_odd) {
+            let path = self.store.ref_file(step.name.as_bstr());
+            let depth = step.name.split_str("/").count();
+            folders
+                .extend(path.ancestors().skip(1).take(depth).filter(|folder| folder.is_dir()).map(Path::to_path_buf));
+        }
+        sync::sync_all(&folders.into_iter().collect::<Vec<_>>())
+    }
+
     /// Tell the ref's log of its move; nothing where it doesn't move.
     fn log(&self, index: usize, who: &Signature) -> Result<()> {
         let step = &self.steps[index];
         let of = |name: &BString| self.steps.iter().find(|other| other.name == *name);
         let null = Id::null(gix::hash::Kind::Sha256);
         let new = match &step.what {
-            What::Delete => return Ok(()),
+            What::Delete | What::Compare => return Ok(()),
             What::Set(Value::Id(_)) if !step.moves() => return Ok(()),
             What::Set(Value::Id(id)) | What::Log(id) => Some(*id),
             What::Set(Value::Symbolic(target)) => match self.store.follow_ref(target.as_bstr())? {

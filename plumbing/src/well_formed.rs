@@ -10,7 +10,7 @@ use gix::validate::path::component;
 use crate::Id;
 
 /// Check the bytes of an object; what is wrong with them.
-pub(super) fn check(kind: Kind, data: &[u8]) -> Result<(), String> {
+pub fn check(kind: Kind, data: &[u8]) -> Result<(), String> {
     match kind {
         Kind::Blob => Ok(()),
         Kind::Tree => check_tree(data),
@@ -20,14 +20,14 @@ pub(super) fn check(kind: Kind, data: &[u8]) -> Result<(), String> {
 }
 
 /// An entry of a tree.
-pub(super) struct TreeEntry<'t> {
-    pub(super) kind: EntryKind,
-    pub(super) name: &'t BStr,
-    pub(super) id: Id,
+pub(crate) struct TreeEntry<'t> {
+    pub(crate) kind: EntryKind,
+    pub(crate) name: &'t BStr,
+    pub(crate) id: Id,
 }
 
 /// The entries of a tree's bytes; git's own spelling of modes only.
-pub(super) fn tree_entries(data: &[u8]) -> impl Iterator<Item = Result<TreeEntry<'_>, String>> {
+pub(crate) fn tree_entries(data: &[u8]) -> impl Iterator<Item = Result<TreeEntry<'_>, String>> {
     let mut rest = data;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -64,6 +64,7 @@ fn check_tree(data: &[u8]) -> Result<(), String> {
         let options = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
         gix::validate::path::component(entry.name, symlink, options)
             .map_err(|error| format!("a tree has the name '{}': {error}", entry.name))?;
+        check_name(&entry)?;
         if entry.id.is_null() {
             return Err(format!("a tree's entry '{}' names no object", entry.name));
         }
@@ -78,6 +79,23 @@ fn check_tree(data: &[u8]) -> Result<(), String> {
         last = Some(key);
     }
     Ok(())
+}
+
+/// Longer names git takes for an attack.
+const LONGEST_NAME: usize = 4096;
+
+/// What git has against a name that is no other system's matter.
+fn check_name(entry: &TreeEntry<'_>) -> Result<(), String> {
+    let read_by_git: [&[u8]; 3] = [b".gitattributes", b".gitignore", b".mailmap"];
+    if entry.kind == EntryKind::Link && read_by_git.contains(&entry.name.as_bytes()) {
+        return Err(format!("a tree has a symbolic link '{}', which git reads", entry.name));
+    }
+    // Where a backslash parts names, what follows it would be one.
+    let parts = entry.name.split_str("\\").skip(1);
+    if parts.into_iter().any(|part| part.eq_ignore_ascii_case(b".git") || part.eq_ignore_ascii_case(b"git~1")) {
+        return Err(format!("a tree has the name '{}'", entry.name));
+    }
+    if entry.name.len() > LONGEST_NAME { Err("a tree has a name that is too long".into()) } else { Ok(()) }
 }
 
 fn check_commit(data: &[u8]) -> Result<(), String> {
@@ -171,6 +189,7 @@ mod tests {
     fn trees_are_as_git_writes_them() {
         assert_eq!(check_tree(&tree(&[("100644", "a"), ("100755", "a.b"), ("40000", "a0"), ("120000", "z")])), Ok(()));
         assert_eq!(check_tree(&tree(&[("100644", "a.b"), ("40000", "a"), ("100644", "a0")])), Ok(()));
+        assert_eq!(check_tree(&tree(&[("100644", ".mailmap"), ("100644", "a\\b")])), Ok(()));
         for entries in [
             &[("100644", "b"), ("100644", "a")][..],
             &[("40000", "a"), ("100644", "a.b")],
@@ -187,6 +206,8 @@ mod tests {
             &[("040000", "a")],
             &[("100664", "a")],
             &[("", "a")],
+            &[("120000", ".mailmap")],
+            &[("100644", "x\\.Git")],
         ] {
             assert!(check_tree(&tree(entries)).is_err(), "{entries:?}");
         }
