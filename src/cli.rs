@@ -136,9 +136,17 @@ pub fn misused(error: &clap::Error) -> ExitCode {
     let is_object_command = command.is_some_and(|name| crate::git::COMMANDS.contains(&name.as_str()));
     match error.exit_code() {
         0 => ExitCode::SUCCESS,
+        _ if shows_reflogs() => ExitCode::from(crate::report::FATAL),
         _ if is_object_command => ExitCode::from(crate::report::USAGE),
         _ => ExitCode::from(crate::report::FAILED),
     }
+}
+
+/// Whether the command line is one of `reflog` without a subcommand, which git reads as it reads that of `log`.
+fn shows_reflogs() -> bool {
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let Some(at) = words.iter().position(|word| word == "reflog") else { return false };
+    words.get(at + 1).is_none_or(|word| !["exists", "expire", "delete", "list"].contains(&word.as_str()))
 }
 
 /// Declares the commands once: variant, module of the same name in `commands`.

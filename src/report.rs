@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub const FAILED: u8 = 2;
 
 /// Exit status of an object command that failed, as git's.
-const FATAL: u8 = 128;
+pub const FATAL: u8 = 128;
 
 /// Exit status of an object command that was used wrongly, as git's.
 pub const USAGE: u8 = 129;

@@ -55,9 +55,10 @@ pub fn range_with(store: &Store, spelling: impl AsRef<[u8]>, lookup: Lookup<'_>)
         Ok(revision) => return Ok(Range::Single(revision)),
         Err(error) => error,
     };
+    let side = |text: &BStr| if text.is_empty() { parse(b"HEAD".into()) } else { parse(text) };
     let mut first_error = None;
     for (left, right, symmetric) in sides(spelling) {
-        match parse(left).and_then(|left| Ok((left, parse(right)?))) {
+        match side(left).and_then(|left| Ok((left, side(right)?))) {
             Ok((left, right)) if symmetric => return Ok(Range::Symmetric { left, right }),
             Ok((from, to)) => return Ok(Range::Between { from, to }),
             Err(error) => first_error.get_or_insert(error),
