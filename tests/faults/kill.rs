@@ -110,7 +110,7 @@ struct Rounds {
 
 #[test]
 fn killed_and_failing_commands_lose_nothing() {
-    let seed = setting("RD_FAULT_SEED", Random::new(u64::from(std::process::id())).next());
+    let seed = setting("RD_FAULT_SEED", Random::new(u64::from(std::process::id())).number());
     let rounds = setting("RD_FAULT_ROUNDS", ROUNDS);
     println!("RD_FAULT_SEED={seed} RD_FAULT_ROUNDS={rounds}");
     let mut all = Rounds::prepare(seed);
@@ -227,7 +227,7 @@ impl Rounds {
 
     fn command(&mut self, action: Action, slot: usize) -> Command {
         let (image, tag, container) = (format!("s{slot}:1"), format!("s{slot}:tag"), format!("c{slot}"));
-        let number = self.random.next().to_string();
+        let number = self.random.number().to_string();
         match action {
             Action::Import => self.judge.rd(&["import", "-m", &number, "new.tar", &image]),
             Action::ImportElsewhere => {

@@ -70,7 +70,7 @@ impl<'p> Scan<'p> {
         let limit = entry.decompressed_size as usize + 1;
         loop {
             let (before_in, before_out) = (inflate.total_in(), bytes.len());
-            bytes.reserve((limit - bytes.len()).min(1 << 20).max(64));
+            bytes.reserve((limit - bytes.len()).clamp(64, 1 << 20));
             let rest = compressed.get(before_in as usize..)?;
             let status = inflate.decompress_vec(rest, &mut bytes, FlushDecompress::None).ok()?;
             if status == Status::StreamEnd {
