@@ -113,7 +113,9 @@ fn the_helper_says_what_it_cant_do() {
     let alone = sandbox.path().join("alone");
     fs::create_dir(&alone).unwrap();
     let program = alone.join("git-remote-rd");
-    fs::copy(env!("CARGO_BIN_EXE_git-remote-rd"), &program).unwrap();
+    // Copied by another process: a program that this one has open for writing can't be started.
+    let copied = std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_git-remote-rd")).arg(&program).status();
+    assert!(copied.unwrap().success());
     let output = std::process::Command::new(&program).args(["origin", "web"]).env_clear().output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && error.starts_with("error: can't start 'rd'\ncaused by: "), "{error}");
