@@ -41,7 +41,7 @@ impl Judge {
         let mut git = self.git();
         git.args(["fsck", "--strict", "--no-dangling", "--no-progress"]);
         let rd = [self.rd(&["fsck"]), self.rd(&["images"]), self.rd(&["ps", "-a"])];
-        rd.into_iter().chain([git]).find_map(|command| failure(command))
+        rd.into_iter().chain([git]).find_map(failure)
     }
 
     /// What keeps others from moving these refs, or from making them where they aren't there.
