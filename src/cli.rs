@@ -152,9 +152,14 @@ macro_rules! commands {
         impl Cli {
             /// Run the command; its exit status.
             pub fn run(self) -> Result<ExitCode, Failure> {
-                match self.command {
+                let module = match &self.command {
+                    $(Command::$variant(_) => stringify!($module),)*
+                };
+                let is_gits = crate::git::COMMANDS.contains(&module.replace('_', "-").as_str());
+                let done = match self.command {
                     $(Command::$variant(args) => commands::$module::run(args, &self.globals),)*
-                }
+                };
+                done.map_err(|failure| if is_gits { failure.of_git() } else { failure })
             }
         }
     };

@@ -108,6 +108,14 @@ impl Failure {
 }
 
 impl Failure {
+    /// The failure of an object command: where nothing else was said, git's word and status.
+    pub fn of_git(self) -> Self {
+        match (self.status, self.voice) {
+            (FAILED, Voice::Error) => Self { status: FATAL, voice: Voice::Fatal, ..self },
+            _ => self,
+        }
+    }
+
     /// End with `status`, unless the error is one that says more: a container's command that can't be started.
     pub fn or_status(self, status: u8) -> Self {
         let status = match self.what.downcast_ref() {

@@ -200,6 +200,15 @@ fn every_command_has_one_file_and_its_own_tests() {
     assert_none("a command has a file and tests of its own", &missing);
 }
 
+#[test]
+fn the_readme_names_every_command() {
+    let readme = read("README.md");
+    let table = readme.split("\n## Commands\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let shown = commands().into_iter().filter(|(_, shown)| *shown).map(|(module, _)| module.replace('_', "-"));
+    let missing: Vec<String> = shown.filter(|name| !table.contains(&format!("`{name}`"))).collect();
+    assert_none("the README's overview lists all commands", &missing);
+}
+
 /// What `rd ARGS --help` prints.
 fn help(args: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_rd"))

@@ -1,11 +1,11 @@
 //! Histories: the commits that some revisions reach and others don't, in git's order.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use gix::bstr::BString;
 
 use crate::diff::{Options, Side, compare};
+use crate::walk::{self, Order, Tip, flag};
 use crate::{Error, Id, Result, Store};
 
 /// A commit without a look at its tree, which needn't be one of rd.
@@ -40,107 +40,32 @@ pub struct Walk {
 
 impl Walk {
     /// The commits, the newest first; of those with the same date, which a script makes many of, those that were
-    /// reached first, as git has it. (gix leaves that order open.)
-    pub fn commits<'s>(&self, store: &'s Store) -> Result<Box<dyn Iterator<Item = Result<Header>> + 's>> {
-        let mut by_date = ByDate {
-            store,
+    /// reached first, as git has it.
+    pub fn commits<'s>(&self, store: &'s Store) -> Result<Commits<'s>> {
+        let tip = |flags: u16| move |id: &Id| Tip { id: *id, flags, path: BString::default() };
+        let hidden = self.hidden.iter().map(tip(flag::UNINTERESTING | flag::BOTTOM));
+        let tips: Vec<Tip> = self.tips.iter().map(tip(0)).chain(hidden).collect();
+        let options = walk::Options {
             first_parent: self.first_parent,
-            allowed: self.allowed(store)?,
-            seen: HashSet::new(),
-            queue: BinaryHeap::new(),
-            waiting: HashMap::new(),
+            order: if self.topological { Order::Topological } else { Order::Date },
+            ..Default::default()
         };
-        for tip in &self.tips {
-            by_date.push(*tip)?;
-        }
-        if !self.topological {
-            return Ok(Box::new(by_date));
-        }
-        let commits = by_date.collect::<Result<Vec<_>>>()?;
-        Ok(Box::new(in_topological_order(commits, self.first_parent).into_iter().map(Ok)))
-    }
-
-    /// What isn't hidden; `None` where nothing is.
-    fn allowed(&self, store: &Store) -> Result<Option<HashSet<Id>>> {
-        if self.hidden.is_empty() {
-            return Ok(None);
-        }
-        let failed = || Error::git("walk the history");
-        let walk = store.repo().rev_walk(self.tips.clone()).with_hidden(self.hidden.clone()).all().map_err(failed())?;
-        walk.map(|info| Ok(info.map_err(failed())?.id)).collect::<Result<_>>().map(Some)
+        Ok(Commits { store, walk: walk::Walk::new(store, options, &tips)? })
     }
 }
 
-/// A walk in the order of dates.
-struct ByDate<'s> {
+/// The commits of a walk.
+pub struct Commits<'s> {
     store: &'s Store,
-    first_parent: bool,
-    allowed: Option<HashSet<Id>>,
-    seen: HashSet<Id>,
-    /// Date, and the number that says who came first.
-    queue: BinaryHeap<(i64, Reverse<usize>)>,
-    waiting: HashMap<usize, Header>,
+    walk: walk::Walk<'s>,
 }
 
-impl ByDate<'_> {
-    fn push(&mut self, id: Id) -> Result<()> {
-        if self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(&id)) || !self.seen.insert(id) {
-            return Ok(());
-        }
-        let header = self.store.read_header(&id)?;
-        let number = self.seen.len();
-        self.queue.push((header.committer.time.seconds, Reverse(number)));
-        self.waiting.insert(number, header);
-        Ok(())
-    }
-
-    fn pop(&mut self) -> Result<Option<Header>> {
-        let Some((_, Reverse(number))) = self.queue.pop() else { return Ok(None) };
-        let header = self.waiting.remove(&number).expect("because what is queued waits");
-        for parent in header.walked_parents(self.first_parent) {
-            self.push(*parent)?;
-        }
-        Ok(Some(header))
-    }
-}
-
-impl Iterator for ByDate<'_> {
+impl Iterator for Commits<'_> {
     type Item = Result<Header>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.pop().transpose()
-    }
-}
-
-/// No commit before all its children in the list, and each line of history in one piece: what has no child left is shown
-/// at once, the last parent of a merge first.
-fn in_topological_order(commits: Vec<Header>, first_parent: bool) -> Vec<Header> {
-    let mut children: HashMap<Id, usize> = commits.iter().map(|commit| (commit.id, 0)).collect();
-    for parent in commits.iter().flat_map(|commit| commit.walked_parents(first_parent)) {
-        if let Some(count) = children.get_mut(parent) {
-            *count += 1;
-        }
-    }
-    let mut ready: Vec<Id> = commits.iter().rev().map(|commit| commit.id).filter(|id| children[id] == 0).collect();
-    let mut by_id: HashMap<Id, Header> = commits.into_iter().map(|commit| (commit.id, commit)).collect();
-    let mut ordered = Vec::with_capacity(by_id.len());
-    while let Some(commit) = ready.pop().and_then(|id| by_id.remove(&id)) {
-        for parent in commit.walked_parents(first_parent) {
-            if let Some(count) = children.get_mut(parent) {
-                *count -= 1;
-                if *count == 0 {
-                    ready.push(*parent);
-                }
-            }
-        }
-        ordered.push(commit);
-    }
-    ordered
-}
-
-impl Header {
-    fn walked_parents(&self, first_parent: bool) -> &[Id] {
-        if first_parent { &self.parents[..self.parents.len().min(1)] } else { &self.parents }
+        let number = self.walk.advance().transpose()?;
+        Some(number.and_then(|number| self.store.read_header(&self.walk.graph().at(number).id)))
     }
 }
 

@@ -246,9 +246,12 @@ mod tests {
             (&["etc/*.conf"], "etc/a/", "b.conf", EntryKind::Blob, Yes),
             (&[":(icase)ETC"], "", "etc", EntryKind::Tree, Yes),
             (&[":(literal)*"], "", "a", EntryKind::Blob, NoneFrom),
-            (&[":!etc"], "", "etc", EntryKind::Tree, No),
+            // What is excluded of a folder is seen inside it.
+            (&[":!etc"], "", "etc", EntryKind::Tree, Yes),
+            (&[":!etc"], "", "etc", EntryKind::Blob, No),
+            (&[":!etc"], "etc/", "passwd", EntryKind::Blob, NoneFrom),
             (&[":!etc"], "", "var", EntryKind::Tree, All),
-            (&["etc", ":!etc/ssh"], "etc/", "ssh", EntryKind::Tree, No),
+            (&["etc", ":!etc/ssh"], "etc/", "ssh", EntryKind::Tree, Yes),
         ] {
             let spec = Pathspec::parse(specs).unwrap();
             assert_eq!(spec.entry(base.into(), name.into(), kind.into(), true), wanted, "{specs:?} {base}{name}");

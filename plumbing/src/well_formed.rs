@@ -1,230 +1,252 @@
-//! Whether an object that somebody hands in is one: what `git fsck --strict` demands of a single object, and of what
-//! `git hash-object` refuses the rest.
+//! What git demands of objects (git-fsck(1), with `--strict`), so that it can read all that is taken in.
 
 use std::collections::HashSet;
 
 use gix::bstr::{BStr, ByteSlice};
 use gix::objs::Kind;
+use gix::objs::tree::EntryKind;
 use gix::validate::path::component;
 
-/// Why `bytes` are no object of `kind`.
-pub fn check(kind: Kind, bytes: &[u8]) -> Result<(), &'static str> {
+use crate::Id;
+
+/// Check the bytes of an object; what is wrong with them.
+pub fn check(kind: Kind, data: &[u8]) -> Result<(), String> {
     match kind {
         Kind::Blob => Ok(()),
-        Kind::Tree => check_tree(bytes),
-        Kind::Commit => check_commit(bytes),
-        Kind::Tag => check_tag(bytes),
+        Kind::Tree => check_tree(data),
+        Kind::Commit => check_commit(data),
+        Kind::Tag => check_tag(data),
     }
 }
 
-/// Length of an id in a tree.
-const RAW_ID: usize = 32;
-/// Length of an id in a commit or tag.
-const HEX_ID: usize = 64;
-/// Longer names git takes for an attack.
-const LONGEST_NAME: usize = 4096;
+/// An entry of a tree.
+pub(crate) struct TreeEntry<'t> {
+    pub(crate) kind: EntryKind,
+    pub(crate) name: &'t BStr,
+    pub(crate) id: Id,
+}
 
-fn check_tree(bytes: &[u8]) -> Result<(), &'static str> {
-    let mut rest = bytes;
+/// The entries of a tree's bytes; git's own spelling of modes only.
+pub(crate) fn tree_entries(data: &[u8]) -> impl Iterator<Item = Result<TreeEntry<'_>, String>> {
+    let mut rest = data;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let parsed = parse_entry(rest);
+        rest = parsed.as_ref().map_or(&[][..], |(_, behind)| *behind);
+        Some(parsed.map(|(entry, _)| entry))
+    })
+}
+
+fn parse_entry(data: &[u8]) -> Result<(TreeEntry<'_>, &[u8]), String> {
+    let (mode, behind) = data.split_once_str(" ").ok_or("a tree's entry has no name")?;
+    let kind = match mode {
+        b"40000" => EntryKind::Tree,
+        b"100644" => EntryKind::Blob,
+        b"100755" => EntryKind::BlobExecutable,
+        b"120000" => EntryKind::Link,
+        b"160000" => EntryKind::Commit,
+        other => return Err(format!("a tree's entry has the mode '{}'", other[..other.len().min(20)].as_bstr())),
+    };
+    let (name, behind) = behind.split_once_str("\0").ok_or("a tree's entry has no end")?;
+    let (id, behind) = behind.split_at_checked(32).ok_or("a tree's last entry is cut short")?;
+    let id = Id::try_from(id).map_err(|error| error.to_string())?;
+    Ok((TreeEntry { kind, name: name.as_bstr(), id }, behind))
+}
+
+fn check_tree(data: &[u8]) -> Result<(), String> {
     let mut names = HashSet::new();
     let mut last: Option<Vec<u8>> = None;
-    while !rest.is_empty() {
-        let (entry, behind) = TreeEntry::take(rest).ok_or("it can't be parsed as a tree")?;
-        rest = behind;
-        entry.check()?;
-        if !names.insert(entry.name) {
-            return Err("it has duplicate entries");
+    for entry in tree_entries(data) {
+        let entry = entry?;
+        let symlink = (entry.kind == EntryKind::Link).then_some(component::Mode::Symlink);
+        let options = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
+        gix::validate::path::component(entry.name, symlink, options)
+            .map_err(|error| format!("a tree has the name '{}': {error}", entry.name))?;
+        check_name(&entry)?;
+        if entry.id.is_null() {
+            return Err(format!("a tree's entry '{}' names no object", entry.name));
         }
-        let key = entry.sort_key();
-        if last.is_some_and(|last| last >= key) {
-            return Err("it is not properly sorted");
+        if !names.insert(entry.name) {
+            return Err(format!("a tree has '{}' twice", entry.name));
+        }
+        // Git orders folders as if their names ended in a slash.
+        let key = [entry.name.as_bytes(), if entry.kind == EntryKind::Tree { b"/" } else { b"" }].concat();
+        if last.as_ref().is_some_and(|last| *last >= key) {
+            return Err(format!("a tree's entry '{}' is out of order", entry.name));
         }
         last = Some(key);
     }
     Ok(())
 }
 
-struct TreeEntry<'a> {
-    mode: &'a [u8],
-    name: &'a BStr,
-    id: &'a [u8],
+/// Longer names git takes for an attack.
+const LONGEST_NAME: usize = 4096;
+
+/// What git has against a name that is no other system's matter.
+fn check_name(entry: &TreeEntry<'_>) -> Result<(), String> {
+    let read_by_git: [&[u8]; 3] = [b".gitattributes", b".gitignore", b".mailmap"];
+    if entry.kind == EntryKind::Link && read_by_git.contains(&entry.name.as_bytes()) {
+        return Err(format!("a tree has a symbolic link '{}', which git reads", entry.name));
+    }
+    // Where a backslash parts names, what follows it would be one.
+    let parts = entry.name.split_str("\\").skip(1);
+    if parts.into_iter().any(|part| part.eq_ignore_ascii_case(b".git") || part.eq_ignore_ascii_case(b"git~1")) {
+        return Err(format!("a tree has the name '{}'", entry.name));
+    }
+    if entry.name.len() > LONGEST_NAME { Err("a tree has a name that is too long".into()) } else { Ok(()) }
 }
 
-impl<'a> TreeEntry<'a> {
-    fn take(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let (mode, rest) = bytes.split_once_str(" ")?;
-        let (name, rest) = rest.split_once_str("\0")?;
-        let (id, rest) = rest.split_at_checked(RAW_ID)?;
-        Some((Self { mode, name: name.as_bstr(), id }, rest))
+fn check_commit(data: &[u8]) -> Result<(), String> {
+    check_headers(data)?;
+    let mut rest = id_line(data, "tree ").ok_or("a commit has no tree")?;
+    while let Some(behind) = id_line(rest, "parent ") {
+        rest = behind;
     }
-
-    fn check(&self) -> Result<(), &'static str> {
-        if !matches!(self.mode, b"100644" | b"100755" | b"120000" | b"40000" | b"160000") {
-            return Err("it has a bad file mode");
-        }
-        if self.id.iter().all(|byte| *byte == 0) {
-            return Err("it has an entry that points to no object");
-        }
-        if self.name.len() > LONGEST_NAME {
-            return Err("it has a name that is too long");
-        }
-        let is_link = self.mode == b"120000";
-        let hidden: [&[u8]; 3] = [b".gitattributes", b".gitignore", b".mailmap"];
-        if is_link && hidden.contains(&self.name.as_bytes()) {
-            return Err("it has a symbolic link where git reads a file");
-        }
-        let options = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
-        // On Windows a backslash parts names; git accepts one, but no name behind it that it refuses itself.
-        let parts = self.name.split_str("\\").filter(|part| part.len() == self.name.len() || !part.is_empty());
-        for part in parts {
-            let mode = is_link.then_some(component::Mode::Symlink);
-            let name = gix::validate::path::component(part.as_bstr(), mode, options);
-            if name.is_err() && (part.len() == self.name.len() || part.to_ascii_lowercase().starts_with(b".git")) {
-                return Err("it has a name that no file may have");
-            }
-        }
-        Ok(())
+    rest = check_person(rest, "author ")?;
+    rest = check_person(rest, "committer ")?;
+    if rest.starts_with(b"author ") || rest.starts_with(b"committer ") || rest.starts_with(b"parent ") {
+        return Err("a commit has a header twice or out of order".into());
     }
-
-    /// Folders are sorted as if a slash ended their names.
-    fn sort_key(&self) -> Vec<u8> {
-        let end: &[u8] = if self.mode == b"40000" { b"/" } else { b"" };
-        [self.name.as_bytes(), end].concat()
-    }
+    if data.contains(&0) { Err("a commit has a zero byte".into()) } else { Ok(()) }
 }
 
-/// The header lines of a commit or tag, which are followed by an empty line or the end.
-struct Headers<'a>(&'a [u8]);
-
-impl<'a> Headers<'a> {
-    fn new(bytes: &'a [u8]) -> Result<Self, &'static str> {
-        let end = bytes.find(b"\n\n").map(|at| at + 1);
-        let headers = match end {
-            Some(end) => &bytes[..end],
-            None => bytes,
-        };
-        if headers.contains(&0) {
-            return Err("its header holds a NUL");
-        }
-        match headers.ends_with(b"\n") || headers.is_empty() {
-            true => Ok(Self(headers)),
-            false => Err("its header doesn't end"),
-        }
-    }
-
-    /// The value of the next line if that is called `name`.
-    fn take(&mut self, name: &str) -> Option<&'a [u8]> {
-        let rest = self.0.strip_prefix(name.as_bytes())?.strip_prefix(b" ")?;
-        let (value, rest) = rest.split_once_str("\n")?;
-        self.0 = rest;
-        Some(value)
-    }
+fn check_tag(data: &[u8]) -> Result<(), String> {
+    check_headers(data)?;
+    let rest = id_line(data, "object ").ok_or("a tag names no object")?;
+    let (kind, rest) = line(rest, "type ").ok_or("a tag has no type")?;
+    Kind::from_bytes(kind).map_err(|_| "a tag has an unknown type")?;
+    let (name, rest) = line(rest, "tag ").ok_or("a tag has no name")?;
+    gix::validate::tag::name(name.as_bstr()).map_err(|error| format!("a tag's name: {error}"))?;
+    check_person(rest, "tagger ").map(drop)
 }
 
-fn check_commit(bytes: &[u8]) -> Result<(), &'static str> {
-    let mut headers = Headers::new(bytes)?;
-    check_id(headers.take("tree").ok_or("it has no tree")?)?;
-    while let Some(parent) = headers.take("parent") {
-        check_id(parent)?;
+/// Headers end with an empty line, or with the object.
+fn check_headers(data: &[u8]) -> Result<(), String> {
+    let end = data.find(b"\n\n").unwrap_or(data.len());
+    if data[..end].contains(&0) {
+        return Err("a header has a zero byte".into());
     }
-    check_ident(headers.take("author").ok_or("it has no author")?)?;
-    if headers.take("author").is_some() {
-        return Err("it has several authors");
-    }
-    check_ident(headers.take("committer").ok_or("it has no committer")?)?;
-    if bytes.contains(&0) { Err("its message holds a NUL") } else { Ok(()) }
+    if end == data.len() && !data.ends_with(b"\n") { Err("the headers have no end".into()) } else { Ok(()) }
 }
 
-fn check_tag(bytes: &[u8]) -> Result<(), &'static str> {
-    let mut headers = Headers::new(bytes)?;
-    check_id(headers.take("object").ok_or("it has no object")?)?;
-    let kind = headers.take("type").ok_or("it has no type")?;
-    Kind::from_bytes(kind).map_err(|_| "its type is none")?;
-    let name = headers.take("tag").ok_or("it has no name")?;
-    let name = [b"refs/tags/", name].concat();
-    gix::validate::reference::name(name.as_bstr()).map_err(|_| "its name is no tag's")?;
-    check_ident(headers.take("tagger").ok_or("it has no tagger")?)
+/// The value of the first line, which has this key, and what is behind it.
+fn line<'d>(data: &'d [u8], key: &str) -> Option<(&'d [u8], &'d [u8])> {
+    data.strip_prefix(key.as_bytes())?.split_once_str("\n")
 }
 
-fn check_id(hex: &[u8]) -> Result<(), &'static str> {
-    let is_id = hex.len() == HEX_ID && hex.iter().all(u8::is_ascii_hexdigit);
-    if is_id { Ok(()) } else { Err("it has a line with a bad id") }
+/// What is behind a line with an id.
+fn id_line<'d>(data: &'d [u8], key: &str) -> Option<&'d [u8]> {
+    let (id, behind) = line(data, key)?;
+    let is_id = id.len() == 64 && id.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_id.then_some(behind)
 }
 
-/// `NAME <EMAIL> SECONDS ZONE`
-fn check_ident(line: &[u8]) -> Result<(), &'static str> {
-    let bad = "it has a bad author, committer or tagger";
-    let (name, rest) = line.split_at(line.find_byteset(b"<>").ok_or(bad)?);
-    let email = rest.strip_prefix(b"<").ok_or(bad)?;
-    let (_, end) = email.split_at(email.find_byteset(b"<>").ok_or(bad)?);
-    let date = end.strip_prefix(b"> ").ok_or(bad)?;
-    if !name.ends_with(b" ") {
-        return Err(bad);
+/// `NAME <EMAIL> SECONDS OFFSET`; what is behind the line.
+fn check_person<'d>(data: &'d [u8], key: &str) -> Result<&'d [u8], String> {
+    let bad = |why: &str| format!("the {} {why}", key.trim_end());
+    let (who, behind) = line(data, key).ok_or_else(|| bad("is missing"))?;
+    let (name, rest) = who.split_once_str("<").ok_or_else(|| bad("has no address"))?;
+    if !name.ends_with(b" ") || name.contains(&b'>') {
+        return Err(bad("has no name"));
     }
-    let date = date.trim_start_with(|c| c == ' ' || c == '\t');
-    let (seconds, zone) = date.split_once_str(" ").ok_or(bad)?;
-    let is_number = seconds.iter().all(u8::is_ascii_digit) && !seconds.is_empty();
-    let is_plain = seconds == b"0" || !seconds.starts_with(b"0");
-    let fits = seconds.to_str().is_ok_and(|text| text.parse::<i64>().is_ok());
-    let is_zone = zone.len() == 5 && matches!(zone[0], b'+' | b'-') && zone[1..].iter().all(u8::is_ascii_digit);
-    if is_number && is_plain && fits && is_zone { Ok(()) } else { Err(bad) }
+    let (email, time) = rest.split_once_str("> ").ok_or_else(|| bad("has no time"))?;
+    if email.find_byteset(b"<>").is_some() {
+        return Err(bad("has a bad address"));
+    }
+    let is_time = time.split_once_str(" ").is_some_and(|(seconds, offset)| is_date(seconds) && is_offset(offset));
+    if is_time { Ok(behind) } else { Err(bad("has a bad time")) }
+}
+
+fn is_date(seconds: &[u8]) -> bool {
+    let no_padding = seconds == b"0" || !seconds.starts_with(b"0");
+    no_padding
+        && seconds.iter().all(u8::is_ascii_digit)
+        && seconds.to_str().is_ok_and(|text| text.parse::<i64>().is_ok())
+}
+
+fn is_offset(offset: &[u8]) -> bool {
+    matches!(offset, [b'+' | b'-', digits @ ..] if digits.len() == 4 && digits.iter().all(u8::is_ascii_digit))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ID: &str = "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813";
+    const WHO: &str = "A B <a@b> 1700000000 +0000";
+
+    fn tree(entries: &[(&str, &str)]) -> Vec<u8> {
+        let id = Id::from_hex(ID.as_bytes()).unwrap();
+        entries
+            .iter()
+            .flat_map(|(mode, name)| [mode.as_bytes(), b" ", name.as_bytes(), b"\0", id.as_slice()].concat())
+            .collect()
+    }
+
     #[test]
-    fn trees_are_sorted_and_name_files() {
-        let entry = |mode: &str, name: &str| [format!("{mode} {name}\0").as_bytes(), &[7; RAW_ID]].concat();
-        let tree = |entries: &[(&str, &str)]| entries.iter().flat_map(|(mode, name)| entry(mode, name)).collect();
-        let ok = |entries: &[(&str, &str)]| {
-            let bytes: Vec<u8> = tree(entries);
-            check(Kind::Tree, &bytes).is_ok()
-        };
-        assert!(ok(&[]));
-        assert!(ok(&[("100644", "a.b"), ("40000", "a"), ("120000", "a0")]));
-        assert!(ok(&[("100644", "a\\b"), ("100644", "b\\")]));
-        for bad in [
+    fn trees_are_as_git_writes_them() {
+        assert_eq!(check_tree(&tree(&[("100644", "a"), ("100755", "a.b"), ("40000", "a0"), ("120000", "z")])), Ok(()));
+        assert_eq!(check_tree(&tree(&[("100644", "a.b"), ("40000", "a"), ("100644", "a0")])), Ok(()));
+        assert_eq!(check_tree(&tree(&[("100644", ".mailmap"), ("100644", "a\\b")])), Ok(()));
+        for entries in [
             &[("100644", "b"), ("100644", "a")][..],
-            &[("100644", "a"), ("100644", "a")],
-            &[("100644", "a"), ("100644", "a.b"), ("40000", "a")],
             &[("40000", "a"), ("100644", "a.b")],
-            &[("040000", "a")],
-            &[("100664", "a")],
+            &[("100644", "a"), ("40000", "a")],
+            &[("100644", "a"), ("100644", "a.b"), ("40000", "a")],
             &[("100644", "")],
             &[("100644", ".")],
             &[("40000", "..")],
             &[("40000", ".git")],
-            &[("40000", ".GiT")],
+            &[("40000", ".GIT")],
             &[("40000", "git~1")],
             &[("100644", "a/b")],
-            &[("100644", "x\\.git")],
             &[("120000", ".gitmodules")],
+            &[("040000", "a")],
+            &[("100664", "a")],
+            &[("", "a")],
             &[("120000", ".mailmap")],
+            &[("100644", "x\\.Git")],
         ] {
-            assert!(!ok(bad), "{bad:?}");
+            assert!(check_tree(&tree(entries)).is_err(), "{entries:?}");
         }
-        assert!(check(Kind::Tree, b"100644 a\0short").is_err());
-        assert!(check(Kind::Tree, &[&b"100644 a\0"[..], &[0; RAW_ID]].concat()).is_err());
+        let whole = tree(&[("100644", "a")]);
+        for length in 1..whole.len() {
+            assert!(check_tree(&whole[..length]).is_err(), "{length}");
+        }
     }
 
     #[test]
-    fn people_and_dates_have_one_form() {
-        for (line, good) in [
-            ("A <a@b> 1 +0000", true),
-            ("A <a@b>  1 +0000", true),
-            (" <> 0 -0130", true),
-            ("<a@b> 1 +0000", false),
-            ("A<a@b> 1 +0000", false),
-            ("A <a@b 1 +0000", false),
-            ("A <a@b> 01 +0000", false),
-            ("A <a@b> x +0000", false),
-            ("A <a@b> 1 0000", false),
-            ("A <a@b> 1 +000", false),
-            ("A <a@b> 99999999999999999999 +0000", false),
+    fn commits_are_as_git_writes_them() {
+        let good = format!("tree {ID}\nparent {ID}\nauthor {WHO}\ncommitter {WHO}\nx y\n\nmessage\n");
+        assert_eq!(check_commit(good.as_bytes()), Ok(()));
+        for (from, to) in [
+            ("tree ", "tree  "),
+            ("tree ", "TREE "),
+            (ID, &ID[1..]),
+            ("author", "writer"),
+            ("A B <", "<"),
+            ("<a@b>", "a@b"),
+            ("<a@b>", "<a<b>"),
+            ("1700000000", "01700000000"),
+            ("1700000000", "x"),
+            ("1700000000", "99999999999999999999"),
+            ("+0000", "0000"),
+            ("+0000", "+000"),
+            ("message", "mess\0age"),
+            ("x y", "author A <b> 0 +0000"),
         ] {
-            assert_eq!(check_ident(line.as_bytes()).is_ok(), good, "{line}");
+            assert!(check_commit(good.replacen(from, to, 1).as_bytes()).is_err(), "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn tags_are_as_git_writes_them() {
+        let good = format!("object {ID}\ntype commit\ntag v1\ntagger {WHO}\n\nnote\n");
+        assert_eq!(check_tag(good.as_bytes()), Ok(()));
+        for (from, to) in [("type commit", "type x"), ("tag v1", "tag a..b"), ("object", "objekt"), ("tagger", "x")] {
+            assert!(check_tag(good.replacen(from, to, 1).as_bytes()).is_err(), "{from} -> {to}");
         }
     }
 }

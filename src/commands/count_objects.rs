@@ -67,9 +67,9 @@ fn humanise(bytes: u64) -> String {
     // What is added rounds the last digit; gibibytes git doesn't round.
     match bytes {
         1 => "1 byte".into(),
-        ..=KIB => format!("{bytes} bytes"),
-        ..=MIB => format!("{} KiB", hundredths(bytes + 5, KIB)),
-        ..=GIB => format!("{} MiB", hundredths(bytes + 5243, MIB)),
+        0 | 2..=KIB => format!("{bytes} bytes"),
+        1_025..=MIB => format!("{} KiB", hundredths(bytes + 5, KIB)),
+        1_048_577..=GIB => format!("{} MiB", hundredths(bytes + 5243, MIB)),
         _ => format!("{}.{:02} GiB", bytes / GIB, bytes % GIB / 10_737_419),
     }
 }

@@ -38,7 +38,7 @@ pub struct Args {
     /// Cut ids to N digits; with 0 only the tag
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
     abbrev: Option<String>,
-    /// Print whole ids
+    /// Only the tag
     #[arg(long)]
     no_abbrev: bool,
     /// Weigh N tags
@@ -75,7 +75,7 @@ pub struct Args {
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let abbrev = match args.abbrev.as_deref() {
-        _ if args.no_abbrev => Some(Abbrev::Full),
+        _ if args.no_abbrev => None,
         None | Some("auto") => Some(Abbrev::Auto),
         Some("0") => None,
         Some(digits) => Some(Abbrev::parse(digits)?),

@@ -1,16 +1,18 @@
 //! `rd images`
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 use plumbing::{ImageName, Store};
 use porcelain::image::facts::Facts;
 use porcelain::image::filter::Filter;
+use porcelain::image::listing::{self, Listing as Remembered};
 use porcelain::image::{self, Image};
 use serde_json::{Value, json};
 
 use crate::cli::Globals;
-use crate::output::table::{Listing, Row, Style};
-use crate::output::{SHORT, age, emit, size};
+use crate::output::table::{Aligned, Listing, Row, Style};
+use crate::output::{SHORT, age, emit, short, size};
 use crate::report::{self, Failure};
 
 /// List images
@@ -84,6 +86,12 @@ const WITH_DIGESTS: Listing = Listing {
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let store = globals.store()?;
+    if args.is_plain()
+        && let Ok(listing) = Remembered::open(&store)
+    {
+        emit(&plain(&listing.rows(), &args));
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut facts = Facts::open(&store);
     let mut filter = Filter::default();
     args.reference.iter().for_each(|pattern| filter.add_reference(pattern));
@@ -99,6 +107,38 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         code = report::print(&Failure::new(format!("can't read the image '{name}'")).caused_by(error));
     }
     Ok(code)
+}
+
+impl Args {
+    /// Whether all images are listed in the usual form: that is what is remembered.
+    fn is_plain(&self) -> bool {
+        let asks = self.all || self.digests || self.json || self.reference.is_some() || !self.filter.is_empty();
+        !asks && self.format.is_none()
+    }
+}
+
+/// The usual table, or the ids; written at once, since there may be ten thousand rows.
+fn plain(rows: &[listing::Row<'_>], args: &Args) -> String {
+    let prefix = if args.no_trunc { "sha256:" } else { "" };
+    let id = |row: &listing::Row<'_>| if args.no_trunc { row.id.to_owned() } else { short(row.id).to_owned() };
+    if args.quiet {
+        return rows.iter().map(|row| format!("{prefix}{}\n", id(row))).collect();
+    }
+    let now = plumbing::commit::now();
+    let mut sizes: HashMap<u64, String> = HashMap::new();
+    let mut table = Aligned::new(PLAIN.columns.iter().map(|column| PLAIN.header(column)));
+    for row in rows {
+        let size = sizes.entry(row.size).or_insert_with(|| size::decimal(row.size));
+        table.cell(|text| text.push_str(row.repository));
+        table.cell(|text| text.push_str(row.tag));
+        table.cell(|text| {
+            text.push_str(prefix);
+            text.push_str(if args.no_trunc { row.id } else { short(row.id) });
+        });
+        table.cell(|text| age::write_ago(text, row.created, now));
+        table.cell(|text| text.push_str(size));
+    }
+    table.finish()
 }
 
 fn show(store: &Store, images: &[Image], args: &Args) -> Result<(), Failure> {

@@ -36,7 +36,7 @@ pub struct Args {
     dereference: bool,
     /// Print only ids, cut to N digits
     #[arg(short = 's', long = "hash", value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "full")]
-    hash: Option<String>,
+    hash: Vec<String>,
     /// Cut ids to N digits
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
     abbrev: Option<String>,
@@ -58,6 +58,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
+    let abbrev = args.abbrev()?;
     let exclusive = [args.verify, args.exists, args.exclude_existing.is_some()];
     if exclusive.iter().filter(|set| **set).count() > 1 {
         return Err(Failure::fatal("only one of '--exclude-existing', '--verify' or '--exists' can be given"));
@@ -69,7 +70,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     if args.exists {
         return exists(&store, &args.patterns);
     }
-    let mut show = Show::new(&store, &args)?;
+    let mut show = Show { store: &store, args: &args, abbrev, out: git::stdout() };
     let found = if args.verify { show.verify()? } else { show.matching()? };
     show.out.flush()?;
     Ok(if found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -109,7 +110,8 @@ fn exclude_existing(store: &Store, prefix: &str) -> Result<ExitCode, Failure> {
         let line = line?;
         let line = line.strip_suffix("^{}").unwrap_or(&line);
         let name = line.rsplit(char::is_whitespace).next().unwrap_or_default();
-        let valid = plumbing::gix::refs::FullName::try_from(name).is_ok();
+        // A name at the top is none, git says.
+        let valid = name.contains('/') && is_full_name(format!("refs/{name}").as_str().into());
         if !name.starts_with(prefix) {
             continue;
         }
@@ -130,17 +132,19 @@ struct Show<'a> {
     out: std::io::BufWriter<std::io::StdoutLock<'static>>,
 }
 
-impl<'a> Show<'a> {
-    fn new(store: &'a Store, args: &'a Args) -> Result<Self, Failure> {
-        let digits = [&args.hash, &args.abbrev].into_iter().flatten().find(|digits| *digits != "full");
-        let abbrev = match digits.map(String::as_str) {
-            None => Abbrev::Full,
-            Some("auto") => Abbrev::Auto,
-            Some(number) => Abbrev::parse(number)?,
-        };
-        Ok(Self { store, args, abbrev, out: git::stdout() })
+impl Args {
+    /// How long ids are; `--hash` alone says nothing of it.
+    fn abbrev(&self) -> Result<Abbrev, Failure> {
+        let digits = self.hash.iter().rev().find(|digits| *digits != "full").or(self.abbrev.as_ref());
+        match digits.map(String::as_str) {
+            None => Ok(Abbrev::Full),
+            Some("auto") => Ok(Abbrev::Auto),
+            Some(number) => Abbrev::parse(number),
+        }
     }
+}
 
+impl Show<'_> {
     fn verify(&mut self) -> Result<bool, Failure> {
         if self.args.patterns.is_empty() {
             return Err(Failure::fatal("--verify requires a reference"));
@@ -211,9 +215,9 @@ impl<'a> Show<'a> {
 
     fn line(&mut self, id: &Id, name: &str) -> Result<(), Failure> {
         let id = git::abbreviate(self.store, id, self.abbrev)?;
-        match self.args.hash {
-            Some(_) => writeln!(self.out, "{id}")?,
-            None => writeln!(self.out, "{id} {name}")?,
+        match self.args.hash.is_empty() {
+            false => writeln!(self.out, "{id}")?,
+            true => writeln!(self.out, "{id} {name}")?,
         }
         Ok(())
     }

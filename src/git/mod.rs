@@ -92,7 +92,9 @@ pub fn lookup(store: &Store, text: impl AsRef<[u8]>) -> Result<Named, Failure> {
         }
         Err(Error::NotFound { .. }) => Ok(Named::Nothing),
         // An entry that a reflog doesn't have ends git at once, and so does a branch that follows none.
-        Err(error @ Error::Invalid { what: "reflog entry" | "upstream", .. }) => Err(Failure::fatal(error.to_string())),
+        Err(error @ Error::Invalid { what: "reflog entry" | "upstream" | "relative path", .. }) => {
+            Err(Failure::fatal(error.to_string()))
+        }
         Err(error @ (Error::Ambiguous { .. } | Error::Invalid { .. })) => {
             eprintln!("error: {}", crate::output::printable(&error.to_string()));
             Ok(if matches!(error, Error::Ambiguous { .. }) { Named::Several } else { Named::Nothing })
@@ -165,6 +167,11 @@ impl Abbrev {
             number => Abbrev::AtLeast(usize::try_from(number).unwrap_or(0).max(4)),
         })
     }
+}
+
+/// A decimal number as C's strtol(3) reads it: with blanks and a sign before it, and nothing after it.
+pub fn number(text: &str) -> Option<i64> {
+    text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']).parse().ok()
 }
 
 /// Shortest automatic abbreviation.

@@ -54,9 +54,8 @@ pub fn push_octal(line: &mut Vec<u8>, mode: EntryMode) {
 
 /// Add an id in full.
 pub fn push_hex(line: &mut Vec<u8>, id: &oid) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = id.as_bytes().iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    line.extend(digits);
+    let mut buffer = [0; 64];
+    line.extend_from_slice(id.hex_to_buf(&mut buffer).as_bytes());
 }
 
 /// Write the lines of the tree `id`, as `cat-file -p` shows it.

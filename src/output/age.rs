@@ -1,31 +1,52 @@
 //! Times for people and for scripts, spelled as docker does.
 
+use std::fmt::Write;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// How long ago `then` was (seconds since 1970): `2 hours ago`, `About a minute ago`; `N/A` for 1970 itself,
 /// which stands for "not known".
 pub fn ago(then: i64) -> String {
-    if then == 0 { "N/A".into() } else { format!("{} ago", duration(plumbing::commit::now().saturating_sub(then))) }
+    let mut text = String::new();
+    write_ago(&mut text, then, plumbing::commit::now());
+    text
+}
+
+/// As [`ago`], appended to a text: for thousands of rows.
+pub fn write_ago(out: &mut String, then: i64, now: i64) {
+    if then == 0 {
+        out.push_str("N/A");
+    } else {
+        write_duration(out, now.saturating_sub(then));
+        out.push_str(" ago");
+    }
 }
 
 /// A span of seconds in words: `Less than a second`, `47 seconds`, `3 weeks`.
 pub fn duration(seconds: i64) -> String {
+    let mut text = String::new();
+    write_duration(&mut text, seconds);
+    text
+}
+
+fn write_duration(out: &mut String, seconds: i64) {
     let minutes = seconds / 60;
     let hours = seconds.saturating_add(1800) / 3600;
-    match seconds {
-        ..=0 => "Less than a second".into(),
-        1 => "1 second".into(),
-        2..60 => format!("{seconds} seconds"),
-        _ if minutes == 1 => "About a minute".into(),
-        _ if minutes < 60 => format!("{minutes} minutes"),
-        _ if hours == 1 => "About an hour".into(),
-        _ if hours < 48 => format!("{hours} hours"),
-        _ if hours < 24 * 7 * 2 => format!("{} days", hours / 24),
-        _ if hours < 24 * 30 * 2 => format!("{} weeks", hours / 24 / 7),
-        _ if hours < 24 * 365 * 2 => format!("{} months", hours / 24 / 30),
-        _ => format!("{} years", seconds / 3600 / 24 / 365),
-    }
+    let (count, unit) = match seconds {
+        ..=0 => return out.push_str("Less than a second"),
+        1 => return out.push_str("1 second"),
+        2..60 => (seconds, " seconds"),
+        _ if minutes == 1 => return out.push_str("About a minute"),
+        _ if minutes < 60 => (minutes, " minutes"),
+        _ if hours == 1 => return out.push_str("About an hour"),
+        _ if hours < 48 => (hours, " hours"),
+        _ if hours < 24 * 7 * 2 => (hours / 24, " days"),
+        _ if hours < 24 * 30 * 2 => (hours / 24 / 7, " weeks"),
+        _ if hours < 24 * 365 * 2 => (hours / 24 / 30, " months"),
+        _ => (seconds / 3600 / 24 / 365, " years"),
+    };
+    write!(out, "{count}{unit}").expect("because a text takes all that is written");
 }
 
 /// The `CreatedAt` of docker's listings, in the local time zone: `2024-05-01 12:30:00 +0200 CEST`.

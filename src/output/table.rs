@@ -59,6 +59,11 @@ impl Listing {
         }
     }
 
+    /// The header of a field.
+    pub fn header(&self, field: &str) -> &'static str {
+        self.headers.iter().find(|(name, _)| *name == field).map_or("", |(_, header)| header)
+    }
+
     fn default_table(&self, rows: &[Row]) -> String {
         let headers: BTreeMap<_, _> = self.headers.iter().copied().collect();
         let mut text = self.columns.iter().map(|column| headers[column]).collect::<Vec<_>>().join("\t") + "\n";
@@ -127,6 +132,57 @@ pub fn unescape(format: &str) -> String {
     format.replace("\\t", "\t").replace("\\n", "\n")
 }
 
+/// A table of many rows, aligned as [`align`] does it, without a copy of each cell.
+pub struct Aligned {
+    /// The cells one after the other, and where each ends.
+    text: String,
+    ends: Vec<usize>,
+    widths: Vec<usize>,
+}
+
+impl Aligned {
+    /// A table with these headers.
+    pub fn new<'h>(headers: impl ExactSizeIterator<Item = &'h str>) -> Self {
+        let widths = vec![MIN_WIDTH; headers.len()];
+        let mut table = Self { text: String::new(), ends: Vec::new(), widths };
+        headers.for_each(|header| table.cell(|text| text.push_str(header)));
+        table
+    }
+
+    /// Add a cell, of the next row after the last column's. `write` appends its text, of which a character is a byte.
+    pub fn cell(&mut self, write: impl FnOnce(&mut String)) {
+        let begin = self.text.len();
+        write(&mut self.text);
+        let column = self.ends.len() % self.widths.len();
+        self.widths[column] = self.widths[column].max(self.text.len() - begin);
+        self.ends.push(self.text.len());
+    }
+
+    /// The lines.
+    pub fn finish(self) -> String {
+        const SPACES: &str = "                                                                ";
+        let columns = self.widths.len();
+        let mut out = String::with_capacity(2 * self.text.len());
+        let mut begin = 0;
+        for (index, end) in self.ends.iter().enumerate() {
+            let cell = &self.text[begin..*end];
+            out.push_str(cell);
+            if index % columns == columns - 1 {
+                out.push('\n');
+            } else {
+                let mut gap = self.widths[index % columns] - cell.len() + PADDING;
+                while gap > 0 {
+                    let spaces = gap.min(SPACES.len());
+                    out.push_str(&SPACES[..spaces]);
+                    gap -= spaces;
+                }
+            }
+            begin = *end;
+        }
+        out
+    }
+}
+
 /// Align the columns of lines whose cells are parted by tabs.
 pub fn align(text: &str) -> String {
     let mut writer = tabwriter::TabWriter::new(Vec::new()).minwidth(MIN_WIDTH).padding(PADDING);
@@ -164,6 +220,20 @@ mod tests {
             "SIZE      IMAGE ID\n116MB     0123456789ab\n1B        ff\n"
         );
         assert_eq!(render(Some("table {{.Size}}"), true), "SIZE\n116MB\n1B\n");
+    }
+
+    #[test]
+    fn many_rows_are_aligned_alike() {
+        for rows in [&[["debian", "x"], ["a-long-name-indeed", "y"]][..], &[]] {
+            let mut table = Aligned::new(["REPOSITORY", "SIZE"].into_iter());
+            let mut text = String::from("REPOSITORY\tSIZE\n");
+            for [name, size] in rows {
+                table.cell(|text| text.push_str(name));
+                table.cell(|text| text.push_str(size));
+                text += &format!("{name}\t{size}\n");
+            }
+            assert_eq!(table.finish(), align(&text));
+        }
     }
 
     #[test]

@@ -129,10 +129,8 @@ fn damaged_bundles_leave_no_trace() {
     sandbox.ok(["bundle", "create", "web.bundle", "web:1"]);
     let whole = std::fs::read(sandbox.path().join("web.bundle")).unwrap();
     sandbox.ok(["--root", "other", "init", "other"]);
-    let count = || -> usize {
-        let files = walk(&sandbox.path().join("other/objects/pack")) + walk(&sandbox.path().join("other/content"));
-        files
-    };
+    let count =
+        || -> usize { walk(&sandbox.path().join("other/objects/pack")) + walk(&sandbox.path().join("other/content")) };
     let before = count();
     let start = whole.windows(4).position(|four| four == b"PACK").unwrap();
     for at in (start..whole.len()).step_by(whole.len() / 12) {

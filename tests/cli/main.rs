@@ -9,6 +9,7 @@ mod completion;
 mod container;
 mod count_objects;
 mod describe;
+mod dialogue;
 mod diff;
 mod diff_root;
 mod diff_tree;

@@ -71,7 +71,7 @@ fn a_flag_goes_before_a_variable() {
 #[test]
 fn a_repository_of_another_format_or_none_is_refused() {
     let sandbox = repository("sha1");
-    let refused = sandbox.fails(2, ["--git-dir", "repo/.git", "rev-parse", "HEAD"]);
+    let refused = sandbox.fails(128, ["--git-dir", "repo/.git", "rev-parse", "HEAD"]);
     assert!(refused.contains("objects formatted as \"sha1\""), "{refused}");
     let missing = sandbox.fails(128, ["--git-dir", "nowhere", "rev-parse", "HEAD"]);
     assert_eq!(missing, "fatal: not a git repository: 'nowhere'\n");

@@ -1,5 +1,6 @@
 //! `rd update-ref`
 
+use crate::dialogue::Dialogue;
 use crate::judge::Court;
 use crate::sandbox::Sandbox;
 
@@ -132,4 +133,24 @@ fn update_ref_says_where_the_ref_is_instead() {
     sandbox.ok(["update-ref", "-m", "moved", name, "web:2", "web:1"]);
     assert_eq!(sandbox.ok(["rev-parse", "web:1@{1}"]), format!("{id}\n"));
     assert!(sandbox.fails(128, ["update-ref", "content", "web:1"]).contains("bad name"));
+}
+
+#[test]
+fn a_transaction_is_answered_step_by_step() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.image("web:1", &[("a", "a")]);
+    let name = "refs/images/docker.io/library/new@1";
+    let mut script = Dialogue::begin(&sandbox, &["update-ref", "--stdin"]);
+    script.say("start\n");
+    assert_eq!(script.hear(), "start: ok");
+    script.say(&format!("create {name} {id}\nprepare\n"));
+    assert_eq!(script.hear(), "prepare: ok");
+    // Locked, but not there yet.
+    assert!(sandbox.store_dir().join(format!("{name}.lock")).exists());
+    assert_eq!(sandbox.store().get_ref(name).unwrap(), None);
+    script.say("commit\n");
+    assert_eq!(script.hear(), "commit: ok");
+    assert_eq!(sandbox.store().get_ref(name).unwrap(), Some(id));
+    assert!(!sandbox.store_dir().join(format!("{name}.lock")).exists());
+    assert_eq!(script.end(), (String::new(), Some(0)));
 }

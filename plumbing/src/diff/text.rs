@@ -32,8 +32,13 @@ pub enum Contents {
 impl Contents {
     /// Read the blob `id`, not more of it than is needed.
     pub fn read(store: &Store, id: &Id) -> Result<Self> {
+        Self::read_within(store, id, LIMIT, MOST_LINES)
+    }
+
+    /// As [`read`](Self::read), with other limits: in bytes, and in lines.
+    pub fn read_within(store: &Store, id: &Id, limit: u64, most_lines: usize) -> Result<Self> {
         let (mut reader, size) = store.blob_reader(id)?;
-        if size > LIMIT {
+        if size > limit {
             return Ok(Self::Binary);
         }
         let failed = || Error::io("read", store.content_file(id));
@@ -42,9 +47,9 @@ impl Contents {
         if is_binary(&bytes) {
             return Ok(Self::Binary);
         }
-        reader.take(LIMIT).read_to_end(&mut bytes).map_err(failed())?;
-        let lines = bytes.find_iter("\n").count();
-        Ok(if lines > MOST_LINES { Self::Binary } else { Self::Text(bytes) })
+        reader.take(limit).read_to_end(&mut bytes).map_err(failed())?;
+        let is_long = || bytes.find_iter("\n").count() > most_lines;
+        Ok(if most_lines < usize::MAX && is_long() { Self::Binary } else { Self::Text(bytes) })
     }
 }
 

@@ -7,8 +7,8 @@ use gix::objs::Kind as ObjectKind;
 use gix::objs::tree::EntryKind;
 
 use super::connect::refused;
-use super::rules::{self, TreeEntry};
 use crate::root::{Attrs, Kind, Leaf, Node, Root, Time, View, join_path, name};
+use crate::well_formed::{self, TreeEntry};
 use crate::{Error, Id, Result, Store};
 
 /// Longer paths are refused, as in archives.
@@ -67,7 +67,8 @@ impl Apply<'_> {
         }
         self.trees.push(tree);
         let data = self.source.read_object(&tree, ObjectKind::Tree)?;
-        let entries = rules::tree_entries(&data).collect::<Result<Vec<_>, _>>().map_err(|why| refused(&tree, &why))?;
+        let entries =
+            well_formed::tree_entries(&data).collect::<Result<Vec<_>, _>>().map_err(|why| refused(&tree, &why))?;
         let mut before = self.before(path)?;
         let mut folders = Vec::new();
         let mut names_changed = false;

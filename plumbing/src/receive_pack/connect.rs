@@ -7,7 +7,7 @@ use gix::objs::tree::EntryKind;
 use gix::objs::{CommitRefIter, Kind, TagRefIter};
 
 use super::quarantine::Quarantine;
-use super::rules;
+use crate::well_formed;
 use crate::{Error, Id, Result, Store};
 
 /// What was looked at so far.
@@ -82,7 +82,7 @@ impl<'q> Connectivity<'q> {
 
     fn add_entries(&self, id: &Id, waiting: &mut Vec<(Id, Option<Kind>)>) -> Result<()> {
         let data = self.source().read_object(id, Kind::Tree)?;
-        for entry in rules::tree_entries(&data) {
+        for entry in well_formed::tree_entries(&data) {
             let entry = entry.map_err(|why| refused(id, &why))?;
             match entry.kind {
                 EntryKind::Tree => waiting.push((entry.id, Some(Kind::Tree))),

@@ -6,10 +6,10 @@ use gix::bstr::{BString, ByteSlice};
 use gix::objs::Kind;
 
 use super::connect::refused;
-use super::rules;
 use crate::commit::State;
 use crate::config::ImageConfig;
 use crate::root::{Folder, HARDLINKS_BLOB, Hardlinks, Node, Root, RootIds, ids_of, read_folder};
+use crate::well_formed;
 use crate::{Error, Id, Result, Store, config, layer};
 
 /// What a commit's tree may hold (`docs/format.md`, "Commits").
@@ -45,7 +45,7 @@ impl<'s> Checker<'s> {
     pub(super) fn check(&mut self, id: &Id) -> Result<()> {
         let tree = self.source.read_header(id)?.tree;
         let data = self.source.read_object(&tree, Kind::Tree)?;
-        for entry in rules::tree_entries(&data) {
+        for entry in well_formed::tree_entries(&data) {
             let name = entry.map_err(|why| refused(&tree, &why))?.name;
             if !NAMES.iter().any(|known| name == known.as_bytes()) {
                 return Err(refused(id, &format!("an image's commit has no '{name}'")));
@@ -142,7 +142,7 @@ impl<'s> Checker<'s> {
 
     fn hardlinks_blob(&self, meta: &Id) -> Result<Option<Id>> {
         let data = self.source.read_object(meta, Kind::Tree)?;
-        let mut entries = rules::tree_entries(&data).filter_map(Result::ok);
+        let mut entries = well_formed::tree_entries(&data).filter_map(Result::ok);
         Ok(entries.find(|entry| entry.name == HARDLINKS_BLOB.as_bytes()).map(|entry| entry.id))
     }
 

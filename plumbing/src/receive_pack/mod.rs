@@ -11,7 +11,6 @@ mod connect;
 mod guard;
 mod image;
 mod quarantine;
-mod rules;
 mod take;
 mod update;
 

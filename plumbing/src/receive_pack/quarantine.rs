@@ -17,8 +17,8 @@ use gix::odb::pack::data::input::{
 };
 
 use super::guard::{Guard, LARGEST, Meter, Metered};
-use super::rules;
 use crate::store::Staging;
+use crate::well_formed;
 use crate::{Error, Id, Result, Store};
 
 const SHA256: gix::hash::Kind = gix::hash::Kind::Sha256;
@@ -146,7 +146,11 @@ fn check(store: &Store, path: &Path) -> Result<HashMap<Id, Kind>> {
         let (kind, _) = store.find_header(&id)?.ok_or_else(missing)?;
         if kind != Kind::Blob {
             let data = store.read_object(&id, kind)?;
-            rules::check(kind, &data).map_err(|why| Error::Invalid { what: "object", input: id.to_string(), why })?;
+            well_formed::check(kind, &data).map_err(|why| Error::Invalid {
+                what: "object",
+                input: id.to_string(),
+                why,
+            })?;
         }
         objects.insert(id, kind);
     }

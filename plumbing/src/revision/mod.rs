@@ -77,6 +77,9 @@ pub fn parse(store: &Store, spelling: impl AsRef<[u8]>) -> Result<Revision> {
 /// As [`parse`], with names looked up as `lookup` says.
 pub fn parse_with(store: &Store, spelling: impl AsRef<[u8]>, lookup: Lookup<'_>) -> Result<Revision> {
     let spelling = spelling.as_ref().as_bstr();
+    if spelling.is_empty() {
+        return Err(not_found(spelling));
+    }
     if spelling.starts_with(b":") {
         return suffix::of_all_refs(store, spelling);
     }

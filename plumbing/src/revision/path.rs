@@ -37,6 +37,10 @@ pub fn find(store: &Store, ids: &RootIds, path: &BStr) -> Result<Option<Found>> 
 /// Finish a revision that has a path, which must exist.
 pub(super) fn complete(store: &Store, id: Id, path: &BStr, split: &Spelling<'_>) -> Result<Revision> {
     let missing = || Error::NotFound { what: "path", name: format!("{path}' in '{}{}", split.name, split.operators) };
+    if path.starts_with(b"./") || path.starts_with(b"../") {
+        let why = "a repository without a working tree has no folder that one is in";
+        return Err(Error::Invalid { what: "relative path", input: path.to_string(), why: why.into() });
+    }
     if !path.starts_with(b"/") {
         let id = in_tree(store, id, path).ok_or_else(missing)?;
         return Ok(Revision { id, path: None, name: None });

@@ -32,11 +32,11 @@ fn tracking(store: &Store, branch: &str, direction: Direction) -> Option<String>
 /// The branch, or commit, that was checked out `number` checkouts ago.
 pub(super) fn checked_out_before(store: &Store, number: usize) -> Result<Option<(Id, Option<String>)>> {
     let log = store.read_log(b"HEAD".as_bstr())?.unwrap_or_default();
-    let moves = log.iter().rev().filter_map(|line| {
+    let mut moves = log.iter().rev().filter_map(|line| {
         let rest = line.message.strip_prefix(b"checkout: moving from ")?;
         Some(rest.split_once_str(" to ")?.0.to_str_lossy().into_owned())
     });
-    let Some(from) = number.checked_sub(1).and_then(|skip| moves.skip(skip).next()) else { return Ok(None) };
+    let Some(from) = number.checked_sub(1).and_then(|skip| moves.nth(skip)) else { return Ok(None) };
     let branch = format!("refs/heads/{from}");
     if let Some((_, id)) = store.follow_ref(branch.as_str().into())? {
         return Ok(Some((id, Some(branch))));

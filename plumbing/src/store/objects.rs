@@ -11,8 +11,8 @@ use flate2::bufread::ZlibDecoder;
 use gix::objs::{Find, FindHeader, Kind};
 use rustix::fs::{AtFlags, Mode, OFlags};
 
+use super::Store;
 use super::places::{Location, Place, Places};
-use super::{Store, content_path};
 use crate::{Error, Id, Result};
 
 /// Objects of this size and more are not held in memory where that can be avoided.
@@ -45,6 +45,8 @@ pub struct Objects<'s> {
     git: gix::OdbHandle,
     /// The folder of contents; none in a repository that isn't rd's.
     contents: Option<File>,
+    /// What was found last was a content: then the next will be one, too.
+    expects_content: bool,
     places: Option<Places>,
     buffer: Vec<u8>,
 }
@@ -55,7 +57,7 @@ impl Store {
         let mut git = self.repo().objects.clone();
         git.refresh_never();
         let contents = File::open(self.content_dir()).ok();
-        Objects { store: self, git, contents, places: None, buffer: Vec::new() }
+        Objects { store: self, git, contents, expects_content: false, places: None, buffer: Vec::new() }
     }
 
     pub(super) fn objects_dir(&self) -> std::path::PathBuf {
@@ -66,10 +68,14 @@ impl Store {
 impl Objects<'_> {
     /// What the object or content `id` is; `None` where it is missing.
     pub fn find(&mut self, id: &Id) -> Result<Option<Found>> {
-        if let Some(found) = find_in_git(&self.git, id)? {
-            return Ok(Some(found));
-        }
-        if let Some(found) = self.find_content(id)? {
+        // What is both is the same in both. Looking for a content in vain takes a call of the system, and so does looking for
+        // an object.
+        let found = match self.expects_content {
+            true => self.find_content(id)?.map_or_else(|| find_in_git(&self.git, id), |found| Ok(Some(found)))?,
+            false => find_in_git(&self.git, id)?.map_or_else(|| self.find_content(id), |found| Ok(Some(found)))?,
+        };
+        if let Some(found) = found {
+            self.expects_content = found.source == Source::Content;
             return Ok(Some(found));
         }
         let mut fresh = self.store.repo().objects.clone();
@@ -84,7 +90,7 @@ impl Objects<'_> {
 
     fn find_content(&self, id: &Id) -> Result<Option<Found>> {
         let Some(folder) = &self.contents else { return Ok(None) };
-        match rustix::fs::statat(folder, content_path(id), AtFlags::SYMLINK_NOFOLLOW) {
+        match rustix::fs::statat(folder, &name_of(id)[..], AtFlags::SYMLINK_NOFOLLOW) {
             Ok(about) => {
                 let size = u64::try_from(about.st_size).unwrap_or(0);
                 Ok(Some(Found { id: *id, kind: Kind::Blob, size, source: Source::Content }))
@@ -121,14 +127,14 @@ impl Objects<'_> {
     fn copy_content(&mut self, found: &Found, out: &mut BufWriter<File>) -> Result<()> {
         let failed = |verb| Error::io(verb, self.store.content_file(&found.id));
         let folder = self.contents.as_ref().expect("because the content was found in it");
-        let file = rustix::fs::openat(folder, content_path(&found.id), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let file = rustix::fs::openat(folder, &name_of(&found.id)[..], OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
         let mut file = File::from(file.map_err(|error| failed("open")(error.into()))?);
         if found.size > SMALL {
             out.flush().map_err(cant_write())?;
             return std::io::copy(&mut file, out.get_mut()).map(drop).map_err(cant_write());
         }
-        self.buffer.clear();
-        file.read_to_end(&mut self.buffer).map_err(failed("read"))?;
+        self.buffer.resize(found.size as usize, 0);
+        file.read_exact(&mut self.buffer).map_err(failed("read"))?;
         out.write_all(&self.buffer).map_err(cant_write())
     }
 
@@ -191,6 +197,16 @@ fn places<'p>(slot: &'p mut Option<Places>, store: &Store) -> Result<&'p mut Pla
         *slot = Some(Places::open(store)?);
     }
     Ok(slot.as_mut().expect("because it was opened just now"))
+}
+
+/// `ab/cdef…`: where a content lies, as [`content_path`](super::content_path) but without an allocation.
+fn name_of(id: &Id) -> [u8; 65] {
+    let mut name = [b'/'; 65];
+    let mut buffer = [0; 64];
+    let hex = id.hex_to_buf(&mut buffer).as_bytes();
+    name[..2].copy_from_slice(&hex[..2]);
+    name[3..].copy_from_slice(&hex[2..]);
+    name
 }
 
 fn find_in_git(git: &gix::OdbHandle, id: &Id) -> Result<Option<Found>> {

@@ -8,6 +8,7 @@ use gix::objs::{CommitRefIter, Kind, TagRefIter, TreeRefIter};
 use super::depth::Boundary;
 use super::request::Fetch;
 use crate::view::View;
+use crate::walk::objects::parse_size;
 use crate::{Error, Id, Result};
 
 /// What a partial clone leaves out (git-rev-list(1), `--filter`).
@@ -37,20 +38,6 @@ impl Filter {
             }
         }
     }
-}
-
-/// A number with git's units `k`, `m`, `g`.
-fn parse_size(text: &str) -> Option<u64> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let factor = match unit.to_ascii_lowercase().as_str() {
-        "" => 1,
-        "k" => 1 << 10,
-        "m" => 1 << 20,
-        "g" => 1 << 30,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
 /// Objects to send, in an order that suits a reader: commits and tags, trees, blobs.

@@ -15,14 +15,18 @@ pub(super) fn branch(scope: &Scope, image: &ImageName) -> Option<String> {
     match scope {
         Scope::Store => {
             let path = reference.strip_prefix(IMAGES)?;
-            let short = DEFAULTS.iter().find_map(|default| path.strip_prefix(default))?;
+            // What is left of a name of docker's own has one part.
+            let is_default = |(number, short): &(usize, &str)| *number > 0 || !short.contains('/');
+            let shorts =
+                DEFAULTS.iter().enumerate().filter_map(|(at, default)| Some((at, path.strip_prefix(default)?)));
+            let (_, short) = shorts.into_iter().find(is_default)?;
             Some(format!("{HEADS}{short}"))
         }
         Scope::Repository { name, tag } => {
-            let is_in_sight = name.familiar_repository() == image.familiar_repository()
-                && tag.as_ref().is_none_or(|tag| tag == image.tag());
-            let (_, tag) = reference.rsplit_once('@')?;
-            is_in_sight.then(|| format!("{HEADS}{tag}"))
+            let (repository, escaped) = reference.rsplit_once('@')?;
+            let is_in_sight = name.to_ref().rsplit_once('@')?.0 == repository;
+            let is_shown = tag.as_ref().is_none_or(|tag| tag == image.tag());
+            (is_in_sight && is_shown).then(|| format!("{HEADS}{escaped}"))
         }
     }
 }
@@ -52,6 +56,7 @@ mod tests {
         for (name, want) in [
             ("debian:12", "refs/heads/debian@12"),
             ("team/app:v1", "refs/heads/team/app@v1"),
+            ("library/team/app:v1", "refs/heads/library/team/app@v1"),
             ("localhost:5000/a/b:x", "refs/heads/localhost%3A5000/a/b@x"),
             ("localhost/a:1..2", "refs/heads/localhost/a@1.%2E2"),
         ] {

@@ -89,7 +89,7 @@ impl std::fmt::Display for Filter {
 }
 
 /// A number with git's units `k`, `m`, `g`.
-fn parse_size(text: &str) -> Option<u64> {
+pub(crate) fn parse_size(text: &str) -> Option<u64> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let factor = match unit.to_ascii_lowercase().as_str() {
@@ -176,7 +176,7 @@ impl Walk<'_> {
         if !options.filter_tips {
             listing.given.extend(roots.iter().map(|root| root.id));
         }
-        while let Some(number) = self.next()? {
+        while let Some(number) = self.advance()? {
             let commit = self.graph.at(number);
             let (id, tree) = (commit.id, commit.tree);
             let given = self.tips.contains(&number) && !options.filter_tips;

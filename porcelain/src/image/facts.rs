@@ -4,7 +4,7 @@
 //! All of it follows from the commit's id, so that it is never stale; a file that is missing or damaged is made again.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use plumbing::digest::Digest;
 use plumbing::{Id, Store};
@@ -49,6 +49,14 @@ impl<'s> Facts<'s> {
         Self { store, known, learned: false }
     }
 
+    /// What is remembered, if it is wanted; else nothing, which is never saved.
+    pub(super) fn open_if(store: &'s Store, wanted: bool) -> Self {
+        match wanted {
+            true => Self::open(store),
+            false => Self { store, known: HashMap::new(), learned: false },
+        }
+    }
+
     /// The facts of the commit `id`.
     pub fn get(&mut self, id: &Id) -> Result<Fact> {
         if let Some(known) = self.known.get_mut(id) {
@@ -70,14 +78,7 @@ impl<'s> Facts<'s> {
         let drop_unused = self.known.len() > 2 * used + MOST_UNUSED;
         let kept = self.known.iter().filter(|(_, known)| known.used || !drop_unused);
         let text: String = kept.map(|(id, known)| encode(id, &known.fact)).collect();
-        let path = path(self.store);
-        let written = path.parent().map(|folder| {
-            std::fs::create_dir_all(folder)?;
-            let file = tempfile::NamedTempFile::new_in(folder)?;
-            std::fs::write(file.path(), text)?;
-            file.persist(&path).map_err(|error| error.error)
-        });
-        drop(written);
+        drop(replace(&path(self.store), &text));
     }
 }
 
@@ -96,6 +97,15 @@ pub(crate) fn forget(store: &Store, commits: &[Id]) -> Result<()> {
     facts.learned = true;
     facts.save();
     Ok(())
+}
+
+/// Replace a file of the cache as a whole.
+pub(super) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let file = tempfile::NamedTempFile::new_in(folder)?;
+    std::fs::write(file.path(), text)?;
+    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 /// Drop the lines of commits that the store doesn't have any more; how many there were.

@@ -5,6 +5,7 @@ pub mod facts;
 pub mod filter;
 pub mod find;
 pub mod history;
+pub mod listing;
 pub mod remove;
 pub mod size;
 

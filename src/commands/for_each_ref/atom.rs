@@ -237,8 +237,9 @@ fn contents(argument: Option<&str>) -> Result<Field, Failure> {
         Some(other) => match other.strip_prefix("lines=") {
             None => return Err(unrecognized("contents", other)),
             Some(count) => {
-                let bad = |_| Failure::fatal(format!("positive value expected contents:lines={count}"));
-                Contents::Lines(count.parse().map_err(bad)?)
+                let bad = || Failure::fatal(format!("positive value expected contents:lines={count}"));
+                let number = crate::git::number(count).and_then(|number| u32::try_from(number).ok());
+                Contents::Lines(number.ok_or_else(bad)? as usize)
             }
         },
     }))
@@ -246,8 +247,10 @@ fn contents(argument: Option<&str>) -> Result<Field, Failure> {
 
 fn form(name: &str, argument: Option<&str>) -> Result<Form, Failure> {
     let Some(argument) = argument else { return Ok(Form::Full) };
-    let number =
-        |text: &str| text.parse().map_err(|_| Failure::fatal(format!("Integer value expected {name}:{argument}")));
+    let number = |text: &str| {
+        let number = crate::git::number(text).and_then(|number| i32::try_from(number).ok());
+        number.ok_or_else(|| Failure::fatal(format!("Integer value expected {name}:{argument}")))
+    };
     if argument == "short" {
         return Ok(Form::Short);
     }
@@ -266,9 +269,9 @@ fn abbrev(name: &str, argument: Option<&str>) -> Result<Abbrev, Failure> {
         Some("short") => Ok(Abbrev::Auto),
         Some(other) => {
             let digits = other.strip_prefix("short=").ok_or_else(|| unrecognized(name, other))?;
-            match digits.parse::<usize>() {
-                Ok(digits) if digits > 0 => Ok(Abbrev::AtLeast(digits.max(4))),
-                _ => Err(Failure::fatal(format!("positive value expected '{digits}' in %({name})"))),
+            match crate::git::number(digits).filter(|number| *number > 0 && u32::try_from(*number).is_ok()) {
+                Some(number) => Ok(Abbrev::AtLeast(usize::try_from(number).unwrap_or(usize::MAX).max(4))),
+                None => Err(Failure::fatal(format!("positive value expected '{digits}' in %({name})"))),
             }
         }
     }

@@ -238,7 +238,7 @@ impl Condition {
 
 /// The text in so many columns.
 fn aligned(text: &[u8], width: usize, side: Side) -> Vec<u8> {
-    let columns = unicode_width::UnicodeWidthStr::width(text.to_str_lossy().as_ref());
+    let columns: usize = text.chars().filter_map(unicode_width::UnicodeWidthChar::width).sum();
     let space = width.saturating_sub(columns);
     let before = match side {
         Side::Left => 0,

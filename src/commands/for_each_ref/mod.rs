@@ -61,7 +61,7 @@ pub struct Args {
     sort: Vec<String>,
     /// At most N refs
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
-    count: Option<i64>,
+    count: Option<String>,
     /// Quote values for a shell
     #[arg(short = 's', long)]
     shell: bool,
@@ -111,9 +111,7 @@ pub struct Args {
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let language = language(&args)?;
-    if args.count.is_some_and(|count| count < 0) {
-        return Err(Failure::usage(format!("invalid --count argument: `{}'", args.count.unwrap_or(0))));
-    }
+    let most = args.count.as_deref().map(count).transpose()?.filter(|count| *count > 0);
     let store = globals.repository()?;
     let colors = match globals.color {
         Color::Always => true,
@@ -131,9 +129,12 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         if filter.takes(&item, &values)? {
             items.push(item);
         }
+        // By name they come as they are.
+        if keys.is_empty() && !args.ignore_case && most == Some(items.len()) {
+            break;
+        }
     }
     let items = sort::sort(items, &keys, &values, args.ignore_case)?;
-    let most = args.count.filter(|count| *count > 0).and_then(|count| usize::try_from(count).ok());
     let mut out = git::stdout();
     for item in items.iter().take(most.unwrap_or(usize::MAX)) {
         let line = match format.line(&values, item) {
@@ -151,6 +152,14 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many refs are asked for.
+fn count(text: &str) -> Result<usize, Failure> {
+    let bad = || Failure::usage(format!("invalid --count argument: `{text}'"));
+    // What C's int doesn't hold is cut, as git has it.
+    let number = git::number(text).map(|number| number as i32);
+    number.and_then(|number| usize::try_from(number).ok()).ok_or_else(bad)
 }
 
 fn language(args: &Args) -> Result<Option<Language>, Failure> {
@@ -194,7 +203,9 @@ fn candidates(store: &Store, args: &Args, wanted: &Wanted) -> Result<Vec<Listed>
         _ => "",
     };
     let mut listed = Vec::new();
-    if args.include_root_refs {
+    // Git leaves them out where refs are chosen by what they reach.
+    let by_reach = [&wanted.contains, &wanted.no_contains, &wanted.merged, &wanted.no_merged];
+    if args.include_root_refs && by_reach.iter().all(|names| names.is_empty()) {
         listed.extend(git::refs::root_refs(store)?);
     }
     listed.extend(git::refs::list(store, if prefix.starts_with("refs/") { prefix } else { "" }, true)?);

@@ -94,12 +94,16 @@ impl<'s> Values<'s> {
                 }
                 Value::text(shown)
             }
-            Field::Symref(form) => match &listed.symref {
-                Some(_) => {
-                    Value::text(self.name(git::refs::end_of(self.store, &name.to_str_lossy())?.as_bstr(), *form)?)
+            Field::Symref(form) => {
+                let mut shown = match &listed.symref {
+                    Some(_) => self.name(git::refs::end_of(self.store, &name.to_str_lossy())?.as_bstr(), *form)?,
+                    None => String::new(),
+                };
+                if atom.deref {
+                    shown.push_str("^{}");
                 }
-                None => Value::default(),
-            },
+                Value::text(shown)
+            }
             Field::Flag => {
                 let flags = [(listed.symref.is_some(), "symref"), (listed.is_packed, "packed")];
                 Value::text(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| *flag).collect::<Vec<_>>().join(","))

@@ -1,10 +1,12 @@
 //! Going through trees and printing entries. Lines are put together by hand: an image has tens of thousands of them.
 
+use std::cell::RefCell;
 use std::io::{BufWriter, StdoutLock, Write};
 
 use plumbing::bstr::{BStr, BString, ByteSlice};
 use plumbing::gix::objs::tree::EntryRef;
 use plumbing::gix::objs::{Kind, TreeRefIter};
+use plumbing::store::Objects;
 use plumbing::{Error, Id, Store};
 
 use super::format::{Columns, Piece};
@@ -18,6 +20,8 @@ const DEEPEST: usize = 2048;
 /// What is listed and how.
 pub(super) struct List<'a> {
     pub(super) store: &'a Store,
+    /// Where sizes come from.
+    pub(super) objects: RefCell<Objects<'a>>,
     pub(super) columns: Columns,
     pub(super) abbrev: Abbrev,
     pub(super) paths: Pathspec,
@@ -149,6 +153,6 @@ impl List<'_> {
         if kind != Kind::Blob {
             return Ok(Some("-".into()));
         }
-        Ok(self.store.find_header(&entry.oid.to_owned())?.map(|(_, size)| size.to_string()))
+        Ok(self.objects.borrow_mut().find(&entry.oid.to_owned())?.map(|found| found.size.to_string()))
     }
 }

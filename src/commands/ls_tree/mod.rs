@@ -94,6 +94,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let tree = git::peel(&store, id, Kind::Tree)?.ok_or_else(|| Failure::fatal("not a tree object"))?;
     let mut list = List {
         store: &store,
+        objects: store.objects().into(),
         columns: columns(&args),
         abbrev,
         paths,

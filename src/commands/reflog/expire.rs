@@ -15,6 +15,7 @@ use crate::git;
 use crate::report::Failure;
 
 #[derive(clap::Args)]
+#[command(args_override_self = true, infer_long_args = true)]
 pub struct ExpireArgs {
     /// Remove entries older than this [default: gc.reflogExpire, else 90 days]; `all`, `never`
     #[arg(long, value_name = "TIME")]
@@ -39,6 +40,7 @@ pub struct ExpireArgs {
 }
 
 #[derive(clap::Args)]
+#[command(args_override_self = true, infer_long_args = true)]
 pub struct DeleteArgs {
     #[command(flatten)]
     how: How,

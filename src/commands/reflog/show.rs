@@ -17,10 +17,11 @@ use crate::output::screen::Screen;
 use crate::report::Failure;
 
 #[derive(clap::Args)]
+#[command(args_override_self = true, infer_long_args = true)]
 pub struct ShowArgs {
     /// At most N entries; `-N` is the same
-    #[arg(short = 'n', long, value_name = "N")]
-    max_count: Option<usize>,
+    #[arg(short = 'n', long, value_name = "N", allow_hyphen_values = true)]
+    max_count: Option<String>,
     /// Not the first N entries
     #[arg(long, value_name = "N", default_value_t = 0)]
     skip: usize,
@@ -28,10 +29,10 @@ pub struct ShowArgs {
     #[arg(long, value_name = "FORM")]
     date: Option<String>,
     /// oneline, or a text with placeholders of git-log(1): %h %gd %gs %gn %ge %s …
-    #[arg(long, alias = "pretty", value_name = "FORMAT", value_parser = Format::parse)]
+    #[arg(long, alias = "pretty", value_name = "FORMAT", value_parser = Format::parse, overrides_with = "oneline")]
     format: Option<Format>,
     /// A line an entry, the default
-    #[arg(long)]
+    #[arg(long, overrides_with_all = ["no_abbrev_commit", "format"])]
     oneline: bool,
     /// Whole ids
     #[arg(long)]
@@ -43,7 +44,7 @@ pub struct ShowArgs {
     #[arg(long)]
     all: bool,
     /// The refs: HEAD by default; `web@{2}` begins with that entry
-    #[arg(value_name = "REF", allow_hyphen_values = true)]
+    #[arg(value_name = "REF", allow_negative_numbers = true)]
     refs: Vec<String>,
 }
 
@@ -57,15 +58,22 @@ struct Walk {
     lines: Vec<LogLine>,
     /// How many of them are still to be shown.
     left: usize,
-    by_date: bool,
+    /// How entries are named where it was said.
+    by: Option<Selector>,
+}
+
+/// What names an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Selector {
+    Number,
+    Date,
 }
 
 pub fn run(mut args: ShowArgs, store: &Store) -> Result<ExitCode, Failure> {
-    if let Some(at) = args.refs.iter().rposition(|text| text.starts_with('-') && text.len() > 1) {
-        let text = args.refs.remove(at);
-        let digits = text.strip_prefix("-n").unwrap_or(&text[1..]);
-        let count = digits.parse().map_err(|_| Failure::fatal(format!("unrecognized argument: {text}")))?;
-        args.max_count = Some(count);
+    let (counts, refs): (Vec<_>, Vec<_>) = args.refs.drain(..).partition(|text| text.starts_with('-'));
+    args.refs = refs;
+    if let Some(text) = counts.last() {
+        args.max_count = Some(text[1..].to_owned());
     }
     let date = args
         .date
@@ -76,7 +84,14 @@ pub fn run(mut args: ShowArgs, store: &Store) -> Result<ExitCode, Failure> {
     let mut screen = Screen::new();
     let shower = Shower { store, args: &args, date };
     let mut skip = args.skip;
-    let mut left = args.max_count.unwrap_or(usize::MAX);
+    let mut left = match &args.max_count {
+        None => usize::MAX,
+        Some(text) => {
+            let number = git::number(text).ok_or_else(|| Failure::fatal(format!("'{text}': not an integer")))?;
+            // Fewer than none are all.
+            usize::try_from(number).unwrap_or(usize::MAX)
+        }
+    };
     let mut first = true;
     while left > 0 {
         let Some(walk) = next(store, &mut walks)? else { break };
@@ -133,18 +148,18 @@ fn walk(store: &Store, text: &str) -> Result<Option<Walk>, Failure> {
     }
     let Some(full) = super::logged(store, name)? else { return Ok(None) };
     let lines = store.read_log(full.as_str().into())?.unwrap_or_default();
-    let (left, by_date) = match from.map(|from| (from, from.parse::<usize>())) {
-        None => (lines.len(), false),
-        Some((_, Ok(number))) => (lines.len().saturating_sub(number), false),
+    let (left, by) = match from.map(|from| (from, from.parse::<usize>())) {
+        None => (lines.len(), None),
+        Some((_, Ok(number))) => (lines.len().saturating_sub(number), Some(Selector::Number)),
         Some((date, Err(_))) => {
             let now = plumbing::gix::date::Zoned::now();
             let seconds = plumbing::gix::date::parse(date, Some(now)).map_or(i64::MAX, |time| time.seconds);
-            (lines.iter().rposition(|line| line.seconds <= seconds).map_or(0, |at| at + 1), true)
+            (lines.iter().rposition(|line| line.seconds <= seconds).map_or(0, |at| at + 1), Some(Selector::Date))
         }
     };
     let name = if name.is_empty() { full } else { name.to_owned() };
     let short = git::refs::shorten(store, &name, Shorten::Loose);
-    Ok(Some(Walk { name, short, lines, left, by_date }))
+    Ok(Some(Walk { name, short, lines, left, by }))
 }
 
 /// The walk whose next entry is the youngest; entries that name no commit are passed over.
@@ -184,7 +199,7 @@ impl Shower<'_> {
                 Format::Custom { text: self.fill(text, walk, line), terminated: *terminated }
             }
             None | Some(Format::Oneline) => {
-                let text = format!("{} %gD: %gs", git::abbreviate(self.store, &line.new, self.abbrev()?)?);
+                let text = format!("{} %gD: %gs", git::abbreviate(self.store, &line.new, self.commit_abbrev()?)?);
                 Format::Custom { text: self.fill(&text, walk, line), terminated: true }
             }
             Some(_) => {
@@ -204,9 +219,13 @@ impl Shower<'_> {
         commits::print(screen, self.store, &self.store.read_header(&line.new)?, &style)
     }
 
+    /// How long ids are at the beginning of a line.
+    fn commit_abbrev(&self) -> Result<Abbrev, Failure> {
+        if self.args.no_abbrev_commit { Ok(Abbrev::Full) } else { self.abbrev() }
+    }
+
     fn abbrev(&self) -> Result<Abbrev, Failure> {
         match self.args.abbrev.as_deref() {
-            _ if self.args.no_abbrev_commit => Ok(Abbrev::Full),
             None | Some("auto") => Ok(Abbrev::Auto),
             Some(digits) => Abbrev::parse(digits),
         }
@@ -250,7 +269,8 @@ impl Shower<'_> {
 
     /// `web@{2}`, or with a date in the braces.
     fn selector(&self, name: &str, walk: &Walk, line: &LogLine) -> String {
-        if !walk.by_date && self.date.is_none() {
+        let by_date = walk.by.map_or(self.date.is_some(), |by| by == Selector::Date);
+        if !by_date {
             return format!("{name}@{{{}}}", walk.lines.len() - walk.left);
         }
         let time = Time { seconds: line.seconds, offset: offset(line.zone.as_bstr()) };

@@ -35,7 +35,8 @@ pub struct Args {
     args: Vec<String>,
 }
 
-pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
+pub fn run(mut args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
+    args.args = with_dashes(args.args);
     match args.args.first().map(String::as_str) {
         Some("--sq-quote") => {
             let quoted: String = args.args[1..].iter().map(|word| format!(" {}", show::shell_quoted(word))).collect();
@@ -111,8 +112,7 @@ impl Parse<'_> {
             }
             ("--short", Some(digits)) => {
                 state.want_one();
-                let digits = digits.parse().unwrap_or(0);
-                state.abbrev = Some(Abbrev::AtLeast(usize::max(4, digits)));
+                state.abbrev = Some(Abbrev::AtLeast(usize::try_from(leading_number(digits)).unwrap_or(0).max(4)));
             }
             ("--symbolic", None) => state.symbolic = Some(Symbolic::AsIs),
             ("--symbolic-full-name", None) => state.symbolic = Some(Symbolic::Full),
@@ -198,7 +198,8 @@ impl Parse<'_> {
             let sign = if symmetric { Sign::Plain } else { Sign::Reversed };
             self.state.show_rev(sign, &from, Some(&left))?;
             if symmetric {
-                for base in merge_bases(store, from, to)? {
+                let Some(bases) = merge_bases(store, from, to)? else { return Ok(false) };
+                for base in bases {
                     self.state.show_rev(Sign::Reversed, &base, None)?;
                 }
             }
@@ -245,6 +246,38 @@ impl Parse<'_> {
     }
 }
 
+/// Whether it could match paths without being one: it has an unescaped sign of a pattern.
+fn is_pathspec(arg: &str) -> bool {
+    let mut escaped = false;
+    let sign = arg.chars().any(|c| {
+        let is_sign = !escaped && matches!(c, '*' | '?' | '[');
+        escaped = !escaped && c == '\\';
+        is_sign
+    });
+    sign || arg.starts_with(":(")
+}
+
+/// What git makes of the value of `--short`: the number that it begins with, cut to what C's int holds.
+fn leading_number(text: &str) -> i32 {
+    let text = text.trim_start();
+    let (negative, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let rest = if negative { rest } else { rest.strip_prefix('+').unwrap_or(rest) };
+    let digits = rest.bytes().take_while(u8::is_ascii_digit);
+    let number = digits.fold(0_u64, |number, digit| number.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
+    let number = if negative { number.wrapping_neg() } else { number };
+    number as i32
+}
+
+/// The arguments, with the dashes before the first of them that clap takes for its own.
+fn with_dashes(mut args: Vec<String>) -> Vec<String> {
+    let given: Vec<_> = std::env::args_os().collect();
+    let before = given.len().checked_sub(args.len() + 1).and_then(|at| given.get(at));
+    if before.is_some_and(|word| word == "--") {
+        args.insert(0, "--".into());
+    }
+    args
+}
+
 /// Whether `name` is the upstream of a branch that has none.
 fn follows_none(store: &Store, name: &str) -> bool {
     matches!(revision::resolve(store, name), Err(Error::Invalid { what: "upstream", .. }))
@@ -273,10 +306,14 @@ fn split_parents(arg: &str) -> Option<(&str, Parents)> {
     Some((name, Parents::Exclude(number)))
 }
 
-fn merge_bases(store: &Store, one: Id, two: Id) -> Result<Vec<Id>, Failure> {
+/// Those of the commits that two tags or commits lead to; `None` where one leads to something else.
+fn merge_bases(store: &Store, one: Id, two: Id) -> Result<Option<Vec<Id>>, Failure> {
+    let (Some(one), Some(two)) = (git::peel(store, one, Kind::Commit)?, git::peel(store, two, Kind::Commit)?) else {
+        return Ok(None);
+    };
     let bases = store.repo().merge_bases_many(one, &[two]);
     let bases = bases.map_err(Error::git(format!("find the merge bases of {one} and {two}")))?;
-    Ok(bases.into_iter().map(|base| base.detach()).collect())
+    Ok(Some(bases.into_iter().map(|base| base.detach()).collect()))
 }
 
 /// An argument that is no revision must be a path that exists.
@@ -284,7 +321,7 @@ pub fn verify_path(arg: &str) -> Result<(), Failure> {
     if arg.starts_with('-') {
         return Err(Failure::fatal(format!("option '{arg}' must come before non-option arguments")));
     }
-    if std::fs::symlink_metadata(arg).is_ok() {
+    if std::fs::symlink_metadata(arg).is_ok() || is_pathspec(arg) {
         return Ok(());
     }
     Err(Failure::fatal(format!(

@@ -6,7 +6,6 @@ use plumbing::Store;
 use plumbing::bstr::{BStr, BString, ByteSlice};
 use plumbing::diff::combined::{Hunk, combine};
 use plumbing::diff::renames::{File, Pair, Status};
-use plumbing::diff::text;
 
 use super::lists::octal;
 use super::options::Formats;
@@ -102,14 +101,17 @@ fn line(out: &mut dyn Write, start: &[u8], path: &BStr) -> Result<(), Failure> {
 }
 
 fn patch(out: &mut dyn Write, store: &Store, path: &Path, dense: bool, options: &Options) -> Result<(), Failure> {
-    let result = read(store, path.after.as_ref())?;
-    let befores = path.pairs.iter().map(|pair| read(store, pair.before.as_ref())).collect::<Result<Vec<_>, _>>()?;
+    // git asks nothing of --text here.
+    let plain = Options { text: false, ..options.clone() };
+    let side = |file: &Option<File>| Ok::<_, Failure>(read(store, file.as_ref(), &plain)?.text);
+    let result = side(&path.after)?;
+    let befores = path.pairs.iter().map(|pair| side(&pair.before)).collect::<Result<Option<Vec<_>>, _>>()?;
     let mode = octal(path.after.as_ref());
     let mode_differs = path.pairs.iter().any(|pair| octal(pair.before.as_ref()) != mode);
-    if text::is_binary(&result) || befores.iter().any(|before| text::is_binary(before)) {
+    let (Some(result), Some(befores)) = (result, befores) else {
         header(out, store, path, dense, mode_differs, options)?;
         return Ok(out.write_all(b"Binary files differ\n")?);
-    }
+    };
     let befores: Vec<&[u8]> = befores.iter().map(Vec::as_slice).collect();
     let hunks = combine(&befores, &result, options.context, dense);
     if hunks.is_empty() && !mode_differs {

@@ -10,6 +10,7 @@ use std::io::Write;
 
 use plumbing::bstr::{BStr, BString, ByteSlice};
 use plumbing::diff::renames::{self, File, Pair, Status};
+use plumbing::diff::text::Contents;
 use plumbing::diff::trees::{self, Change};
 use plumbing::{Id, Store};
 
@@ -78,14 +79,32 @@ fn has_tree(pair: &Pair) -> bool {
     [&pair.before, &pair.after].into_iter().flatten().any(|file| file.version.mode.is_tree())
 }
 
-/// The bytes of one side; a submodule's are git's words for it.
-fn read(store: &Store, file: Option<&File>) -> Result<Vec<u8>, Failure> {
-    match file {
-        None => Ok(Vec::new()),
-        Some(file) if file.version.mode.is_commit() => {
-            Ok(format!("Subproject commit {}\n", file.version.id).into_bytes())
+/// Files beyond this size in bytes are binary: git's `core.bigFileThreshold` as it is without a configuration.
+const LARGE: u64 = 512 << 20;
+
+/// One side of a pair as far as its lines are concerned.
+struct Lines {
+    size: u64,
+    /// `None` where it has none.
+    text: Option<Vec<u8>>,
+}
+
+/// Read one side. A submodule's are git's words for it; with `--text` everything has lines.
+fn read(store: &Store, file: Option<&File>, options: &Options) -> Result<Lines, Failure> {
+    let text = |bytes: Vec<u8>| Lines { size: bytes.len() as u64, text: Some(bytes) };
+    let Some(File { version, .. }) = file else { return Ok(text(Vec::new())) };
+    if version.mode.is_commit() {
+        return Ok(text(format!("Subproject commit {}\n", version.id).into_bytes()));
+    }
+    if options.text {
+        return Ok(text(store.read_blob(&version.id)?));
+    }
+    match Contents::read_within(store, &version.id, LARGE, usize::MAX)? {
+        Contents::Text(bytes) => Ok(text(bytes)),
+        Contents::Binary => {
+            let size = store.find_header(&version.id)?.map_or(0, |(_, size)| size);
+            Ok(Lines { size, text: None })
         }
-        Some(file) => Ok(store.read_blob(&file.version.id)?),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use plumbing::Store;
 use plumbing::bstr::{BStr, BString, ByteSlice};
 use plumbing::diff::renames::{File, Pair, Status};
 use plumbing::diff::text::{self, Hunk, Line};
+use plumbing::{Id, Store};
 
 use super::lists::octal;
 use super::{Options, has_tree, quoted, read, similarity};
@@ -33,20 +33,20 @@ fn one(out: &mut dyn Write, store: &Store, pair: &Pair, options: &Options) -> Re
     let label = |prefix: &BString, path: &BStr| quoted([prefix.as_slice(), path].concat().as_bstr());
     let (old, new) = (label(a, pair.old_path()), label(b, pair.path()));
     let (header, must_show) = header(store, pair, [&old, &new], options)?;
-    let (before, after) = (read(store, pair.before.as_ref())?, read(store, pair.after.as_ref())?);
     let none = BString::from("/dev/null");
     let old = if pair.before.is_some() { &old } else { &none };
     let new = if pair.after.is_some() { &new } else { &none };
-    if !options.text && (text::is_binary(&before) || text::is_binary(&after)) {
-        if before != after {
+    let same = id(&pair.before) == id(&pair.after);
+    let before = read(store, pair.before.as_ref(), options)?;
+    let after = read(store, pair.after.as_ref(), options)?;
+    let hunks = match (&before.text, &after.text) {
+        _ if same => Vec::new(),
+        (Some(before), Some(after)) => text::hunks(before, after, options.context),
+        _ => {
             out.write_all(&header)?;
-            out.write_all(&[b"Binary files ", old.as_slice(), b" and ", new, b" differ\n"].concat())?;
-        } else if must_show {
-            out.write_all(&header)?;
+            return Ok(out.write_all(&[b"Binary files ", old.as_slice(), b" and ", new, b" differ\n"].concat())?);
         }
-        return Ok(());
-    }
-    let hunks = if before == after { Vec::new() } else { text::hunks(&before, &after, options.context) };
+    };
     if must_show || !hunks.is_empty() {
         out.write_all(&header)?;
     }
@@ -75,7 +75,6 @@ fn header(store: &Store, pair: &Pair, names: [&BString; 2], options: &Options) -
         header.extend([word, b" from ", &quoted(pair.old_path()), b"\n"].concat());
         header.extend([word, b" to ", &quoted(pair.path()), b"\n"].concat());
     }
-    let id = |file: &Option<File>| file.as_ref().map(|file| file.version.id);
     if id(&pair.before) != id(&pair.after) {
         let abbrev = match options.abbrev {
             _ if options.full_index => Abbrev::Full,
@@ -90,6 +89,10 @@ fn header(store: &Store, pair: &Pair, names: [&BString; 2], options: &Options) -
         header.push(b'\n');
     }
     Ok((header, must_show))
+}
+
+fn id(file: &Option<File>) -> Option<Id> {
+    file.as_ref().map(|file| file.version.id)
 }
 
 fn short(store: &Store, file: &Option<File>, abbrev: Abbrev) -> Result<String, Failure> {

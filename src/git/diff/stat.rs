@@ -53,9 +53,7 @@ impl Widths {
 pub(super) fn print(out: &mut dyn Write, store: &Store, pairs: &[Pair], options: &Options) -> Result<(), Failure> {
     let mut rows = Vec::with_capacity(pairs.len());
     for pair in pairs.iter().filter(|pair| !has_tree(pair)) {
-        if let Some(count) = count(store, pair, options)? {
-            rows.push((pair, count));
-        }
+        rows.push((pair, count(store, pair, options)?));
     }
     if rows.is_empty() {
         return Ok(());
@@ -115,17 +113,21 @@ fn summary(pair: &Pair) -> Option<&'static str> {
     })
 }
 
-/// The lines that came and went; `None` where a file only looks changed.
-fn count(store: &Store, pair: &Pair, options: &Options) -> Result<Option<Count>, Failure> {
+/// The lines that came and went.
+fn count(store: &Store, pair: &Pair, options: &Options) -> Result<Count, Failure> {
     let id = |file: &Option<plumbing::diff::renames::File>| file.as_ref().map(|file| file.version.id);
-    let (before, after) = (read(store, pair.before.as_ref())?, read(store, pair.after.as_ref())?);
     let same = id(&pair.before) == id(&pair.after);
-    if !options.text && (text::is_binary(&before) || text::is_binary(&after)) {
-        let size = |bytes: &[u8]| if same { 0 } else { bytes.len() as u64 };
-        return Ok(Some(Count::Bytes { before: size(&before), after: size(&after) }));
-    }
-    let (added, removed) = if same { (0, 0) } else { text::count(&before, &after) };
-    Ok(Some(Count::Lines { added: added.into(), removed: removed.into() }))
+    let before = read(store, pair.before.as_ref(), options)?;
+    let after = read(store, pair.after.as_ref(), options)?;
+    Ok(match (&before.text, &after.text) {
+        (Some(_), Some(_)) if same => Count::Lines { added: 0, removed: 0 },
+        (Some(before), Some(after)) => {
+            let (added, removed) = text::count(before, after);
+            Count::Lines { added: added.into(), removed: removed.into() }
+        }
+        _ if same => Count::Bytes { before: 0, after: 0 },
+        _ => Count::Bytes { before: before.size, after: after.size },
+    })
 }
 
 fn numstat(out: &mut dyn Write, pair: &Pair, count: &Count, options: &Options) -> Result<(), Failure> {

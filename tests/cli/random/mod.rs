@@ -2,7 +2,7 @@
 //!
 //! What may be asked is in [`tables`], one table a command. The seed is fixed, so that a run is the same everywhere; it is
 //! printed with what differs. `RD_JUDGE_SEED=N` asks other questions, `RD_JUDGE_ROUNDS=N` N times as many, and
-//! `RD_JUDGE_ONLY=ls-tree` those about one command.
+//! `RD_JUDGE_ONLY=ls-tree,mktree` those about some commands.
 
 mod dice;
 mod refs;
@@ -170,7 +170,7 @@ impl Record {
     fn verdict(&self, at_least: usize) {
         let differences = self.differences.lock().unwrap();
         let (asked, beyond) = (self.asked.load(Ordering::Relaxed), self.beyond_git.load(Ordering::Relaxed));
-        let shown: Vec<&str> = differences.iter().take(60).map(String::as_str).collect();
+        let shown: Vec<&str> = differences.iter().take(4000).map(String::as_str).collect();
         let (count, seed) = (differences.len(), self.seed);
         assert!(count == 0, "RD_JUDGE_SEED={seed}: {count} of {asked} questions differ:\n{}", shown.join("\n"));
         assert!(asked + beyond >= at_least, "only {asked} questions, {beyond} beyond this git");
@@ -184,7 +184,7 @@ fn rounds(wanted: impl Fn(&Table) -> bool) -> Vec<(&'static Table, usize)> {
     let tables = tables::TABLES
         .iter()
         .chain(refs::TABLES)
-        .filter(|table| only.as_ref().is_none_or(|only| only == table.command));
+        .filter(|table| only.as_ref().is_none_or(|only| only.split(',').any(|only| only == table.command)));
     // The number of a round says which table of the command it belongs to, so that two of them don't ask the same.
     let tables = tables.enumerate().filter(|(_, table)| wanted(table));
     tables.flat_map(|(at, table)| (0..table.rounds * times).map(move |round| (table, at << 24 | round))).collect()

@@ -82,6 +82,7 @@ const RULES: &[(&str, &[&str])] = &[
             "main:nope",
             "main:config/",
             "main:rootfs/",
+            "main:/nope",
             "<zero>",
             "<missing>",
             "0123",

@@ -36,7 +36,7 @@ impl Store {
         let packed = self.read_packed()?;
         let mut all = Vec::new();
         let mut loose = loose.into_iter().peekable();
-        for entry in packed.entries(prefix)? {
+        for entry in packed.entries(prefix) {
             let entry = entry?;
             while let Some((name, value)) = loose.next_if(|(name, _)| *name < entry.name) {
                 all.push(Ref { name, value, is_packed: false, peeled: None });
@@ -47,6 +47,31 @@ impl Store {
         }
         all.extend(loose.map(|(name, value)| Ref { name, value, is_packed: false, peeled: None }));
         Ok(all)
+    }
+
+    /// The refs in files of their own whose names begin with `prefix` and that point at an object, sorted by name.
+    pub fn loose_refs_below(&self, prefix: &str) -> Result<Vec<(String, Id)>> {
+        let loose = self.loose_refs(prefix.into())?.into_iter();
+        let direct = loose.filter_map(|(name, value)| match value {
+            Value::Id(id) => Some((name.to_string(), id)),
+            _ => None,
+        });
+        Ok(direct.collect())
+    }
+
+    /// The refs in `packed-refs` whose names begin with `prefix`, sorted by name; a loose one of the same name counts
+    /// instead.
+    pub fn packed_refs_below(&self, prefix: &str) -> Result<Vec<(String, Id)>> {
+        let packed = self.read_packed()?;
+        packed.entries(prefix.into()).map(|entry| entry.map(|entry| (entry.name.to_string(), entry.id))).collect()
+    }
+
+    /// What tells the present `packed-refs` from any other: it is replaced as a whole. `None` where there is none.
+    pub fn packed_state(&self) -> Option<String> {
+        use std::os::unix::fs::MetadataExt;
+        let about = std::fs::metadata(self.packed_file()).ok()?;
+        let times = [about.mtime(), about.mtime_nsec(), about.ctime(), about.ctime_nsec()];
+        Some(format!("{} {} {}", about.ino(), about.size(), times.map(|time| time.to_string()).join(" ")))
     }
 
     /// The loose refs whose names begin so.

@@ -81,19 +81,95 @@ impl Packed {
     }
 
     /// The refs whose names begin with `prefix`, sorted by name.
-    pub(super) fn entries(&self, prefix: &BStr) -> Result<Box<dyn Iterator<Item = Result<Entry>> + '_>> {
-        let Some(buffer) = &self.0 else { return Ok(Box::new(std::iter::empty())) };
-        let failed = || Error::git("read 'packed-refs'");
-        let found = if prefix.is_empty() { buffer.iter() } else { buffer.iter_prefixed(prefix.to_owned()) };
-        Ok(Box::new(found.map_err(failed())?.map(move |entry| {
-            let entry = entry.map_err(failed())?;
-            let name = entry.name.as_bstr().to_owned();
-            let peeled = entry.object.map(|_| entry.object());
-            Ok(Entry { id: entry.target(), peeled, name })
-        })))
+    pub(super) fn entries<'a>(&'a self, prefix: &'a BStr) -> impl Iterator<Item = Result<Entry>> + 'a {
+        let mut lines = self.from(prefix).lines().enumerate().peekable();
+        std::iter::from_fn(move || {
+            let (number, line) = lines.next()?;
+            let Some(mut entry) = decode(line) else {
+                let why = format!("line {} after '{prefix}' is no id and name", number + 1);
+                return Some(Err(Error::damaged("packed-refs", why)));
+            };
+            if !entry.name.starts_with(prefix) {
+                return None;
+            }
+            let peeled = lines.next_if(|(_, line)| line.starts_with(b"^"));
+            entry.peeled = peeled.and_then(|(_, line)| Id::from_hex(&line[1..]).ok());
+            Some(Ok(entry))
+        })
+        .fuse()
+    }
+
+    /// The lines from the first on whose name isn't before `prefix`, by bisection: names are sorted.
+    fn from(&self, prefix: &BStr) -> &[u8] {
+        let bytes: &[u8] = self.0.as_ref().map_or(b"", |buffer| buffer.as_ref());
+        let (mut low, mut high) = (0, bytes.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let mut begin = bytes[low..middle].rfind_byte(b'\n').map_or(low, |at| low + at + 1);
+            // What a tag leads to belongs to the line before.
+            if bytes[begin..].starts_with(b"^") && begin > low {
+                begin = bytes[low..begin - 1].rfind_byte(b'\n').map_or(low, |at| low + at + 1);
+            }
+            let length = bytes[begin..].find_byte(b'\n').map_or(bytes.len() - begin, |at| at + 1);
+            let name = bytes[begin..begin + length].trim_end().get(NAME..).unwrap_or_default();
+            if name < prefix.as_bytes() {
+                low = begin + length;
+                if bytes[low..].starts_with(b"^") {
+                    low += bytes[low..].find_byte(b'\n').map_or(bytes.len() - low, |at| at + 1);
+                }
+            } else {
+                high = begin;
+            }
+        }
+        &bytes[low..]
     }
 
     pub(super) fn all(&self) -> Result<Vec<Entry>> {
-        self.entries(b"".as_bstr())?.collect()
+        self.entries(b"".as_bstr()).collect()
+    }
+}
+
+/// Where the name begins in a line: after the id and a blank.
+const NAME: usize = 65;
+
+fn decode(line: &[u8]) -> Option<Entry> {
+    let (id, name) = line.split_at_checked(NAME)?;
+    let id = Id::from_hex(id.strip_suffix(b" ")?).ok().filter(|_| !name.is_empty())?;
+    Some(Entry { name: name.into(), id, peeled: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_by_their_beginning() {
+        let id = |number: usize| Id::from_hex(format!("{number:064}").as_bytes()).unwrap();
+        let mut text = String::from_utf8_lossy(HEADER).into_owned();
+        let names = ["refs/a", "refs/b/1", "refs/b/2", "refs/c", "refs/tags/v1", "refs/tags/v2", "refs/x"];
+        for (number, name) in names.iter().enumerate() {
+            text += &format!("{} {name}\n", id(number));
+            if name.contains("tags") {
+                text += &format!("^{}\n", id(99));
+            }
+        }
+        let packed = Packed(Some(Buffer::from_bytes(text.as_bytes(), gix::hash::Kind::Sha256).unwrap()));
+        for prefix in
+            ["", "refs/", "refs/b/", "refs/b", "refs/tags/", "refs/tags/v2", "refs/x", "refs/y", "refs/bb", "r", "z"]
+        {
+            let found: Vec<Entry> = packed.entries(prefix.into()).collect::<Result<_>>().unwrap();
+            let wanted: Vec<&str> = names.iter().copied().filter(|name| name.starts_with(prefix)).collect();
+            assert_eq!(found.iter().map(|entry| entry.name.to_string()).collect::<Vec<_>>(), wanted, "{prefix}");
+            assert!(found.iter().all(|entry| entry.peeled.is_some() == entry.name.contains_str("tags")));
+            assert!(
+                found.iter().all(|entry| entry.id == id(names.iter().position(|name| entry.name == *name).unwrap()))
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_line_is_damage() {
+        assert_eq!(decode(b"0123 refs/a"), None);
+        assert_eq!(decode(format!("{:064} ", 1).as_bytes()), None);
     }
 }

@@ -193,7 +193,7 @@ impl Store {
         let below: BString = [step.name.as_bytes(), b"/"].concat().into();
         let changed = steps.iter().find(|other| other.name.starts_with(&below)).map(|other| other.name.clone());
         let loose = || Ok::<_, Error>(self.loose_refs(below.as_bstr())?.into_keys().next());
-        let packed = || Ok::<_, Error>(packed.entries(below.as_bstr())?.next().transpose()?.map(|entry| entry.name));
+        let packed = || Ok::<_, Error>(packed.entries(below.as_bstr()).next().transpose()?.map(|entry| entry.name));
         match changed.map_or_else(loose, |name| Ok(Some(name)))?.map_or_else(packed, |name| Ok(Some(name)))? {
             Some(name) => Err(invalid(&step.name, &format!("'{name}' exists"))),
             None => Ok(()),
