@@ -64,7 +64,7 @@ impl Iterator for Commits<'_> {
     type Item = Result<Header>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let number = self.walk.next().transpose()?;
+        let number = self.walk.advance().transpose()?;
         Some(number.and_then(|number| self.store.read_header(&self.walk.graph().at(number).id)))
     }
 }

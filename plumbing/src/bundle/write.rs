@@ -25,7 +25,7 @@ impl Contents {
     pub fn of(store: &Store, options: Options, tips: &[Tip]) -> Result<Self> {
         let mut found = Self::default();
         let mut walk = Walk::new(store, Options { boundary: true, ..options }, tips)?;
-        while let Some(number) = walk.next()? {
+        while let Some(number) = walk.advance()? {
             let commit = walk.graph().at(number);
             if commit.is(flag::BOUNDARY) {
                 found.prerequisites.push(commit.id);

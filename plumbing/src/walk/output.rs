@@ -55,7 +55,7 @@ impl State {
 
 impl Walk<'_> {
     /// The next commit of the result; `None` at its end.
-    pub fn next(&mut self) -> Result<Option<Number>> {
+    pub fn advance(&mut self) -> Result<Option<Number>> {
         if self.options.reverse {
             self.options.reverse = false;
             let mut all = Vec::new();

@@ -118,7 +118,7 @@ fn list(store: &Store, arguments: Arguments<'_>, own: Own) -> Result<(), Failure
     let mut printer = Printer::new(store, own.style)?;
     let mut walk = Walk::new(store, arguments.options, &arguments.tips).map_err(fatal)?;
     if objects == Objects::None {
-        while let Some(number) = walk.next().map_err(fatal)? {
+        while let Some(number) = walk.advance().map_err(fatal)? {
             printer.commit(&walk, number)?;
         }
     } else {
