@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use plumbing::{Id, Store};
 use plumbing::bstr::{BStr, BString, ByteSlice};
 use plumbing::diff::renames::{File, Pair, Status};
 use plumbing::diff::text::{self, Hunk, Line};
+use plumbing::{Id, Store};
 
 use super::lists::octal;
 use super::{Options, has_tree, quoted, read, similarity};
