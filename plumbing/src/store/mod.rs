@@ -157,6 +157,11 @@ impl Store {
         self.content_dir().join(content_path(id))
     }
 
+    /// The contents that lie as raw files: quicker than asking for many of them one by one.
+    pub(crate) fn content_ids(&self) -> Result<Vec<Id>> {
+        if self.ordinary { Ok(Vec::new()) } else { places::loose(&self.content_dir()) }
+    }
+
     /// Open a content for reading where it lies as a raw file; `None` where it doesn't.
     pub fn open_content(&self, id: &Id) -> Result<Option<std::fs::File>> {
         let path = self.content_file(id);

@@ -170,6 +170,7 @@ impl Walk<'_> {
             given: HashSet::default(),
             missing: Vec::new(),
             buffers: Vec::new(),
+            existing: Existing::default(),
         };
         let given = std::mem::take(&mut self.pending).into_iter();
         let mut roots: Vec<Root> = given.map(|p| Root { id: p.id, kind: p.kind, name: p.name }).collect();
@@ -212,6 +213,29 @@ struct Listing<'o> {
     missing: Vec<Id>,
     /// Memory for trees, one for each level, used again and again.
     buffers: Vec<Vec<u8>>,
+    existing: Existing,
+}
+
+/// Which blobs there are.
+#[derive(Default)]
+struct Existing {
+    asked: usize,
+    /// All contents, once it has shown that many are asked for.
+    contents: Option<HashSet<Id>>,
+}
+
+impl Existing {
+    /// So many contents are looked for one by one.
+    const FEW: usize = 256;
+
+    fn has(&mut self, store: &Store, id: &Id) -> Result<bool> {
+        self.asked += 1;
+        if self.asked > Self::FEW && self.contents.is_none() {
+            self.contents = Some(store.content_ids()?.into_iter().collect());
+        }
+        let is_listed = self.contents.as_ref().is_some_and(|contents| contents.contains(id));
+        Ok(is_listed || store.has(id))
+    }
 }
 
 impl Listing<'_> {
@@ -237,7 +261,7 @@ impl Listing<'_> {
     }
 
     fn show(&mut self, walk: &Walk<'_>, id: &Id, kind: Kind, on: &mut On<'_>) -> Result<()> {
-        if kind == Kind::Blob && !walk.graph.store().has(id) {
+        if kind == Kind::Blob && !self.existing.has(walk.graph.store(), id)? {
             return self.note_missing(id, kind);
         }
         on(walk, Found::Object { id, kind, name: shown_name(&self.path).as_bstr() })
