@@ -15,8 +15,12 @@ pub(super) fn branch(scope: &Scope, image: &ImageName) -> Option<String> {
     match scope {
         Scope::Store => {
             let path = reference.strip_prefix(IMAGES)?;
-            // What is left of a name of docker's own has one part.
-            let is_default = |(number, short): &(usize, &str)| *number > 0 || !short.contains('/');
+            // What is left out must be what docker would put there again.
+            let is_default = |(number, short): &(usize, &str)| match number {
+                0 => !short.contains('/'),
+                1 => !short.split_once('/').is_some_and(|(first, _)| is_registry(first)),
+                _ => true,
+            };
             let shorts =
                 DEFAULTS.iter().enumerate().filter_map(|(at, default)| Some((at, path.strip_prefix(default)?)));
             let (_, short) = shorts.into_iter().find(is_default)?;
@@ -29,6 +33,11 @@ pub(super) fn branch(scope: &Scope, image: &ImageName) -> Option<String> {
             (is_in_sight && is_shown).then(|| format!("{HEADS}{escaped}"))
         }
     }
+}
+
+/// Whether docker takes the first part of a name, escaped as in a ref, for a registry.
+fn is_registry(part: &str) -> bool {
+    part == "localhost" || part.contains(['.', '%'])
 }
 
 /// The image whose branch is called so.
