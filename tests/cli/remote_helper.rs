@@ -98,7 +98,8 @@ fn a_repository_has_a_branch_for_each_tag() {
 fn the_helper_says_what_it_cant_do() {
     let sandbox = filled();
     let ask = |input: &str| {
-        let output = sandbox.rd(["remote-helper", "origin", "web"]).stdin(input.to_owned()).assert().get_output().clone();
+        let output =
+            sandbox.rd(["remote-helper", "origin", "web"]).stdin(input.to_owned()).assert().get_output().clone();
         let text = String::from_utf8(output.stdout).unwrap();
         (output.status.code(), text, String::from_utf8(output.stderr).unwrap())
     };

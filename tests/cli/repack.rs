@@ -193,7 +193,8 @@ fn a_collection_packs_anew_what_is_left_of_a_pack() {
         let mut text = long(name);
         // Nothing like the others.
         text.insert_str(0, name);
-        let text: String = text.chars().map(|c| if c.is_ascii_digit() { (c as u8 ^ name.as_bytes()[0]) as char } else { c }).collect();
+        let text: String =
+            text.chars().map(|c| if c.is_ascii_digit() { (c as u8 ^ name.as_bytes()[0]) as char } else { c }).collect();
         sandbox.image(name, &[("f", &text)]);
     }
     let stays = sandbox.ok(["show", "stays:/f"]);

@@ -70,7 +70,11 @@ pub fn usage(store: &Store) -> Result<Usage> {
     Ok(Usage {
         images,
         containers: container_share(&containers)?,
-        volumes: Share { total: count("volumes"), size: if count("volumes") == 0 { 0 } else { volumes }, ..Share::default() },
+        volumes: Share {
+            total: count("volumes"),
+            size: if count("volumes") == 0 { 0 } else { volumes },
+            ..Share::default()
+        },
         caches: Share { total: count("mounts"), active: 0, size: caches_size, reclaimable: caches_size },
     })
 }

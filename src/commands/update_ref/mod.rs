@@ -134,6 +134,7 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
 
 /// Refuse to let refs point to what they must not.
 fn check(store: &Store, changes: &[RefChange]) -> Result<(), String> {
+    changes.iter().try_for_each(check_name)?;
     for RefChange { name, new, deref, .. } in changes {
         let New::Id(id) = new else { continue };
         // A symbolic ref may stand for a branch.
@@ -152,6 +153,10 @@ fn check(store: &Store, changes: &[RefChange]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn check_name(change: &RefChange) -> Result<(), String> {
+    change.check_name().map_err(|_| format!("refusing to update ref with bad name '{}'", change.name))
 }
 
 /// Why the changes can't be made, in git's words.

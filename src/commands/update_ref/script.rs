@@ -6,7 +6,7 @@ use plumbing::store::refs::{New, Old, PreparedRefs, RefChange};
 use plumbing::{Store, bstr::ByteSlice};
 
 use super::input::{self, Command};
-use super::{Options, cause, check, in_gits_words, named, new_id, old_id};
+use super::{Options, cause, check, check_name, in_gits_words, named, new_id, old_id};
 use crate::git::lines::Lines;
 use crate::git::{self, ident};
 use crate::report::Failure;
@@ -137,7 +137,7 @@ impl Script<'_> {
         command.end()?;
         let options = Options { deref: self.deref, ..self.options.clone() };
         let change = options.change(&name, new, old);
-        change.check_name().map_err(|error| Failure::fatal(error.to_string()))?;
+        check_name(&change).map_err(Failure::fatal)?;
         self.changes.push(change);
         self.deref = self.options.deref;
         Ok(())
