@@ -1,6 +1,6 @@
 //! One table a command: the options and operands it is asked with.
 //!
-//! To add a command, write a table and name it in [`TABLES`]. In options, operands and lines of input, words are parted by
+//! To add a command, write a table and name it at the end of [`TABLES`]: the place is a part of each question's seed. In options, operands and lines of input, words are parted by
 //! `|`, and `<name>` stands for a choice of the rule `name` in [`super::words`]. What a git of 2.39 doesn't know yet is
 //! listed in `judge.rs` (`LEARNED`).
 
