@@ -8,7 +8,7 @@ use gix::objs::{CommitRefIter, Kind, TagRefIter, TreeRefIter};
 use super::depth::Boundary;
 use super::request::Fetch;
 use crate::view::View;
-use crate::walk::objects::parse_size;
+use crate::walk::filter::parse_size;
 use crate::{Error, Id, Result};
 
 /// What a partial clone leaves out (git-rev-list(1), `--filter`).

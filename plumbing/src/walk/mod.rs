@@ -6,6 +6,8 @@
 
 pub mod bases;
 mod cherry;
+mod existing;
+pub(crate) mod filter;
 mod graph;
 mod limit;
 mod merges;

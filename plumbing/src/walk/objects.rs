@@ -4,103 +4,12 @@ use gix::bstr::{BStr, BString, ByteSlice};
 use gix::hashtable::{HashMap, HashSet};
 use gix::objs::{Find, Kind, TreeRefIter};
 
+use super::existing::Existing;
+pub use super::filter::Filter;
 use super::graph::Number;
 use super::{Walk, flag, shown_name};
 use crate::pathspec::{Interest, Pathspec};
 use crate::{Error, Id, Result, Store};
-
-/// Which objects a walk leaves out (git-rev-list(1), `--filter`).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Filter {
-    /// Nothing.
-    #[default]
-    None,
-    /// `blob:none`
-    NoBlobs,
-    /// `blob:limit=N`: blobs of at least so many bytes.
-    LargeBlobs {
-        /// The size from which on they are left out.
-        from: u64,
-    },
-    /// `tree:N`: what is so many levels below a commit's tree or deeper.
-    Depth(u64),
-    /// `object:type=T`: what is of another kind.
-    Other(Kind),
-    /// `combine:…`, or several of them: what any of them leaves out.
-    Any(Vec<Filter>),
-}
-
-impl Filter {
-    /// Read git's words for a filter.
-    pub fn parse(text: &str) -> Result<Self> {
-        let invalid = |why: String| Error::Invalid { what: "filter-spec", input: text.into(), why };
-        if let Some(parts) = text.strip_prefix("combine:") {
-            let parts = parts.split('+').map(|part| {
-                let plain = percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned();
-                Self::parse(&plain)
-            });
-            return parts.collect::<Result<_>>().map(Filter::Any);
-        }
-        if text == "blob:none" {
-            return Ok(Filter::NoBlobs);
-        }
-        if let Some(limit) = text.strip_prefix("blob:limit=") {
-            return parse_size(limit).map(|from| Filter::LargeBlobs { from }).ok_or_else(|| invalid("no size".into()));
-        }
-        if let Some(depth) = text.strip_prefix("tree:") {
-            let depth = parse_size(depth).ok_or_else(|| invalid("expected 'tree:<depth>'".into()))?;
-            return Ok(Filter::Depth(depth));
-        }
-        if let Some(kind) = text.strip_prefix("object:type=") {
-            let kind = Kind::from_bytes(kind.as_bytes());
-            return kind.map(Filter::Other).map_err(|_| invalid("no such type of object".into()));
-        }
-        Err(invalid("it is blob:none, blob:limit=N, tree:N, object:type=T or combine:A+B".into()))
-    }
-
-    /// Both this and another filter.
-    #[must_use]
-    pub fn and(self, other: Filter) -> Filter {
-        match self {
-            Filter::None => other,
-            Filter::Any(mut all) => {
-                all.push(other);
-                Filter::Any(all)
-            }
-            one => Filter::Any(vec![one, other]),
-        }
-    }
-}
-
-impl std::fmt::Display for Filter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Filter::None => Ok(()),
-            Filter::NoBlobs => f.write_str("blob:none"),
-            Filter::LargeBlobs { from } => write!(f, "blob:limit={from}"),
-            Filter::Depth(depth) => write!(f, "tree:{depth}"),
-            Filter::Other(kind) => write!(f, "object:type={kind}"),
-            Filter::Any(all) => {
-                let escaped = |filter: &Filter| filter.to_string().replace('%', "%25").replace('+', "%2b");
-                write!(f, "combine:{}", all.iter().map(escaped).collect::<Vec<_>>().join("+"))
-            }
-        }
-    }
-}
-
-/// A number with git's units `k`, `m`, `g`.
-pub(crate) fn parse_size(text: &str) -> Option<u64> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let factor = match unit.to_ascii_lowercase().as_str() {
-        "" => 1,
-        "k" => 1 << 10,
-        "m" => 1 << 20,
-        "g" => 1 << 30,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor)
-}
 
 /// What is to be listed.
 #[derive(Debug, Clone, Default)]
@@ -214,28 +123,6 @@ struct Listing<'o> {
     /// Memory for trees, one for each level, used again and again.
     buffers: Vec<Vec<u8>>,
     existing: Existing,
-}
-
-/// Which blobs there are.
-#[derive(Default)]
-struct Existing {
-    asked: usize,
-    /// All contents, once it has shown that many are asked for.
-    contents: Option<HashSet<Id>>,
-}
-
-impl Existing {
-    /// So many contents are looked for one by one.
-    const FEW: usize = 256;
-
-    fn has(&mut self, store: &Store, id: &Id) -> Result<bool> {
-        self.asked += 1;
-        if self.asked > Self::FEW && self.contents.is_none() {
-            self.contents = Some(store.content_ids()?.into_iter().collect());
-        }
-        let is_listed = self.contents.as_ref().is_some_and(|contents| contents.contains(id));
-        Ok(is_listed || store.has(id))
-    }
 }
 
 impl Listing<'_> {

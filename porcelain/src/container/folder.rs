@@ -76,6 +76,13 @@ impl Folder {
         self.path.join("running.json")
     }
 
+    /// Removes what says that the container is running, for good: after a power cut it must not be back without the mark
+    /// that makes the next command look.
+    pub(super) fn forget_running(&self) -> Result<()> {
+        super::remove_file(&self.running_file())?;
+        super::sync(&self.path)
+    }
+
     /// The mount points that rd made in the upper folder, as a JSON list of absolute paths in the container.
     pub fn mount_points_file(&self) -> PathBuf {
         self.path.join("mount-points.json")

@@ -282,7 +282,7 @@ impl Monitor {
             return self.containers.detach(&self.container, lock);
         }
         self.state.write(&self.folder().state_file(), true)?;
-        super::remove_file(&self.folder().running_file())?;
+        self.folder().forget_running()?;
         self.containers.unmark(&self.config().id)
     }
 }

@@ -7,7 +7,7 @@ use super::config::Id;
 use super::folder::remove_folder;
 use super::freeze::thaw_abandoned;
 use super::state::State;
-use super::{Container, Containers, remove_file};
+use super::{Container, Containers};
 use crate::{IoResultExt, Result};
 
 /// The exit status of a container that was killed.
@@ -97,7 +97,7 @@ impl Containers {
                 if state.status.is_alive() { state.ended(KILLED, error) } else { state.not_started(KILLED, error) };
             ended.write(&folder.state_file(), true)?;
         }
-        remove_file(&folder.running_file())
+        folder.forget_running()
     }
 
     /// Kills what is left of a container: everything in its cgroups, and its first process should that be elsewhere.
