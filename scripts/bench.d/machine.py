@@ -1,5 +1,6 @@
 """What the figures were measured with: versions and hardware, nothing that names a host."""
 
+import datetime
 import os
 import re
 import subprocess
@@ -40,6 +41,7 @@ def describe(bed):
     filesystem = subprocess.run(["findmnt", "-n", "-o", "FSTYPE", "-T", str(bed)], capture_output=True, text=True).stdout
     memory = int(first_match("/proc/meminfo", r"^MemTotal:\s+(\d+)")) / (1 << 20)
     facts = [
+        ("measured on", datetime.date.today()),
         ("processor", first_match("/proc/cpuinfo", r"^model name\s*: (.*)")),
         ("cores", os.cpu_count()),
         ("memory", f"{memory:.0f} GiB"),
