@@ -16,7 +16,7 @@ use crate::judge::{Judge, PATIENCE, Refs, failure};
 use crate::random::{Random, setting};
 
 /// Rounds of a run that nobody asked to be longer.
-const ROUNDS: u64 = 200;
+const ROUNDS: u64 = 60;
 
 /// Room for the store: a good deal more than it needs, so that only a full disk is full.
 const ROOM: u64 = 96 << 20;
