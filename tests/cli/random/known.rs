@@ -1,15 +1,16 @@
-//! Questions to which rd's answer is known to differ from git's, each with what differs. They aren't asked; the list is to get shorter.
+//! Questions to which rd's answer was seen to differ from git's, each with what was seen; why was not looked into. They aren't asked;
+//! the list is to get shorter.
 
 /// A command, what its arguments have among them, and what differs.
 const KNOWN: &[(&str, &[&str], &str)] = &[
     ("rev-list", &["--objects", "of-blob.."], "a blob that is excluded by name is listed where a tree has it"),
-    ("diff-tree", &["--pretty=oneline", "-v"], "git's -v keeps a format that was given before it"),
-    ("for-each-ref", &["--format=%(bogus)"], "of several mistakes git tells the one in the operands first"),
+    ("diff-tree", &["--pretty=oneline", "-v"], "git prints one line a commit, rd whole messages"),
+    ("for-each-ref", &["--format=%(bogus)"], "git ends with 129 over a bad operand, rd with 128 over the format"),
     ("show-ref", &["--abbrev=x"], "after --hash=N an --abbrev that is no number is taken"),
-    ("rev-parse", &["of-tree^!"], "of a tag of a tree git refuses it"),
-    ("rev-parse", &["=:/"], "git takes it for a path"),
-    ("rev-parse", &["@{0}^{tag}"], "with --symbolic-full-name git says nothing of what is no tag"),
-    ("reflog", &["delete", "HEAD@{"], "git opens HEAD's log anew for each entry"),
+    ("rev-parse", &["of-tree^!"], "git ends with 128, rd takes it"),
+    ("rev-parse", &["=:/"], "git ends with 0, rd with 128; both print it"),
+    ("rev-parse", &["@{0}^{tag}"], "with --symbolic-full-name git prints nothing and ends with 0, rd with 128"),
+    ("reflog", &["delete", "HEAD@{"], "where another entry goes too, git refuses that of HEAD, rd removes it"),
 ];
 
 /// What differs about this question, if that is known.
