@@ -326,7 +326,8 @@ impl Rounds {
         if [Action::Import, Action::ImportElsewhere, Action::Commit].contains(&action) {
             self.reported.extend(id);
         }
-        if right { None } else { complain("did not do what it said") }
+        let found: Vec<_> = names.iter().map(|name| (name, refs.get(name), self.judge.reflog(name))).collect();
+        if right { None } else { complain(&format!("did not do what it said; now there is {found:#?}")) }
     }
 
     /// Whether there is nothing that the command could do.
