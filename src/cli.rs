@@ -194,12 +194,15 @@ fn shows_reflogs() -> bool {
     words.get(at + 1).is_none_or(|word| !["exists", "expire", "delete", "list"].contains(&word.as_str()))
 }
 
+/// Runs a command; the outer error is one of its arguments.
+type Run = fn(&ArgMatches, &Globals) -> Result<Result<ExitCode, Failure>, clap::Error>;
+
 /// A command: its module in `commands`, what it takes and does.
 struct Entry {
     module: &'static str,
     is_hidden: bool,
     augment: fn(clap::Command) -> clap::Command,
-    run: fn(&ArgMatches, &Globals) -> Result<Result<ExitCode, Failure>, clap::Error>,
+    run: Run,
 }
 
 impl Entry {

@@ -246,7 +246,8 @@ impl Rounds {
             Action::Repack => self.judge.rd(&["repack", "-q", "--cold", "now"]),
             Action::GitPackRefs => {
                 let mut git = self.judge.git();
-                git.args(["pack-refs", "--all"]);
+                // Not one of those that `kill_all` finds: nobody would break the locks that it leaves.
+                git.args(["pack-refs", "--all"]).env_remove("RD_ROOT");
                 git
             }
         }
