@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn what_was_compressed_is_one_member_that_comes_out_again() {
-        let mut text: Vec<u8> = (0..3 * BLOCK as u32 + 17).flat_map(|n| ((n / 7).wrapping_mul(n) % 251).to_le_bytes()).collect();
+        let mut text: Vec<u8> =
+            (0..3 * BLOCK as u32 + 17).flat_map(|n| ((n / 7).wrapping_mul(n) % 251).to_le_bytes()).collect();
         for length in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 3 * BLOCK + 17] {
             text.truncate(text.len().max(length));
             let mut gzip = Gzip::new(Vec::new(), 6);
