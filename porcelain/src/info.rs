@@ -18,6 +18,8 @@ pub struct StoreInfo {
     pub commits: usize,
     /// Raw contents of files.
     pub contents: Usage,
+    /// Compressed layers that came from elsewhere.
+    pub blobs: Usage,
     /// git's packs.
     pub packs: Usage,
     /// What can be made again: mount images and checked-out roots, listings.
@@ -80,6 +82,7 @@ impl StoreInfo {
             images: images.len(),
             commits: image::ancestors(store, heads)?.len(),
             contents: usage(&store.content_dir(), &|_| true)?,
+            blobs: usage(&store.blobs_dir(), &|_| true)?,
             packs: usage(&dir.join("objects/pack"), &|name| name.ends_with(".pack"))?,
             caches: usage(&store.mounts_dir(), &|_| true)?.and(usage(&dir.join("cache"), &|_| true)?),
             containers: usage(&store.containers_dir(), &|_| true)?,

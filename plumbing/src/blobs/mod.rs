@@ -6,7 +6,7 @@ mod arrival;
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use arrival::Arrival;
 pub(crate) use arrival::Arrived;
@@ -65,4 +65,28 @@ impl Kept {
             }
         }
     }
+}
+
+/// The files of compressed layers, in no order. What has no such name is none.
+pub(crate) fn files(store: &Store) -> Result<Vec<(Digest, PathBuf)>> {
+    let mut files = Vec::new();
+    for folder in entries(&store.blobs_dir())? {
+        let prefix = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        for path in entries(&folder)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let hex = name.strip_suffix(RAW).and_then(|name| name.strip_suffix('.'));
+            files.extend(hex.and_then(|hex| format!("sha256:{prefix}{hex}").parse().ok()).map(|digest| (digest, path.clone())));
+        }
+    }
+    Ok(files)
+}
+
+/// What is in a folder; nothing where it is missing or none.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    let listed = match std::fs::read_dir(folder) {
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(Vec::new()),
+        listed => listed.map_err(Error::io("list", folder))?,
+    };
+    listed.map(|entry| Ok(entry.map_err(Error::io("list", folder))?.path())).collect()
 }
