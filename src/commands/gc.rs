@@ -86,7 +86,12 @@ fn told(collected: &Collected, dry_run: bool) -> String {
         }
     };
     line(store.contents, "content", "contents", format!("{removed}, {}", size::decimal(store.content_bytes)));
-    line(store.blobs, "compressed layer", "compressed layers", format!("{removed}, {}", size::decimal(store.blob_bytes)));
+    line(
+        store.blobs,
+        "compressed layer",
+        "compressed layers",
+        format!("{removed}, {}", size::decimal(store.blob_bytes)),
+    );
     line(store.objects, "object", "objects", removed.into());
     line(store.copies, "copy of a content", "copies of contents", removed.into());
     line(store.packed, "loose object", "loose objects", if dry_run { "would be packed" } else { "packed" }.into());

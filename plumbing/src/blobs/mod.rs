@@ -75,7 +75,9 @@ pub(crate) fn files(store: &Store) -> Result<Vec<(Digest, PathBuf)>> {
         for path in entries(&folder)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let hex = name.strip_suffix(RAW).and_then(|name| name.strip_suffix('.'));
-            files.extend(hex.and_then(|hex| format!("sha256:{prefix}{hex}").parse().ok()).map(|digest| (digest, path.clone())));
+            files.extend(
+                hex.and_then(|hex| format!("sha256:{prefix}{hex}").parse().ok()).map(|digest| (digest, path.clone())),
+            );
         }
     }
     Ok(files)

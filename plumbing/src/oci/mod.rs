@@ -13,7 +13,7 @@ mod layer;
 mod manifest;
 mod pipe;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use gix::bstr::ByteSlice;
@@ -106,6 +106,17 @@ impl Image {
     /// The layers, the lowest first.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
+    }
+
+    /// The layers whose bytes the store doesn't have, each once.
+    pub fn missing(&self, store: &Store) -> Result<BTreeSet<Digest>> {
+        let mut missing = BTreeSet::new();
+        for layer in &self.layers {
+            if !layer.is_here(store)? {
+                missing.insert(layer.descriptor().digest);
+            }
+        }
+        Ok(missing)
     }
 
     /// A reader of the configuration or layer `digest` from the byte `offset` on, and the size of the whole; `None` where the
