@@ -112,6 +112,44 @@ fn what_there_is_not_is_not_saved() {
 }
 
 #[test]
+fn a_collection_makes_compressed_layers_smaller_and_they_still_go_out_as_they_came() {
+    let sandbox = layout();
+    // As a pull of two weeks ago.
+    let told = sandbox.ok(["gc", "--prune=now"]);
+    assert!(told.contains("compressed layer made smaller"), "{told}");
+    let forms = run(&sandbox.store_dir(), "find blobs -type f | sed 's/.*[.]//' | sort | uniq | paste -sd,");
+    assert!(forms.contains("made") && !forms.contains("raw"), "{forms}");
+    sandbox.ok(["fsck", "--full"]);
+    sandbox.ok(["save", "--format", "oci", "-o", "oci.tar", "web:1"]);
+    assert_eq!(digest(sandbox.path(), "oci-archive:oci.tar"), digest(sandbox.path(), "oci:layout:web"));
+    run(sandbox.path(), "skopeo copy -q oci-archive:oci.tar oci:again:web");
+    run(
+        sandbox.path(),
+        "cd layout/blobs/sha256 && for blob in *; do cmp $blob ../../../again/blobs/sha256/$blob; done",
+    );
+    // A layer that is there in whatever form isn't kept again.
+    sandbox.ok(["load", "-q", "-i", "layout"]);
+    assert_eq!(run(&sandbox.store_dir(), "find blobs -name '*.raw' | wc -l").trim(), "0");
+}
+
+#[test]
+fn a_damaged_compressed_layer_is_found_and_goes_aside() {
+    let sandbox = layout();
+    run(
+        &sandbox.store_dir(),
+        "for file in blobs/*/*.raw; do printf x | dd of=$file bs=1 seek=20 conv=notrunc status=none; done",
+    );
+    let output = sandbox.rd(["fsck"]).assert().code(1).get_output().clone();
+    let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(told.matches("damaged compressed-layer sha256:").count(), 2, "{told}");
+    sandbox.rd(["fsck", "--repair"]).assert().success();
+    assert_eq!(run(&sandbox.store_dir(), "find blobs -type f | wc -l").trim(), "0");
+    sandbox.ok(["fsck"]);
+    sandbox.ok(["load", "-q", "-i", "layout"]);
+    assert_eq!(run(&sandbox.store_dir(), "find blobs -type f | wc -l").trim(), "2");
+}
+
+#[test]
 fn layers_that_no_image_has_any_more_are_collected() {
     let sandbox = layout();
     sandbox.ok(["save", "-o", "web.tar", "web:1"]);

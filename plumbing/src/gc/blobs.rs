@@ -23,7 +23,7 @@ pub(super) struct Blob {
 
 /// All that the store has.
 pub(super) fn list(store: &Store) -> Result<Vec<Blob>> {
-    let found = blobs::files(store)?.into_iter().filter_map(|(digest, path)| {
+    let found = blobs::files(store)?.into_iter().filter_map(|(digest, _, path)| {
         let about = path.symlink_metadata().ok()?;
         Some(Blob { digest, path, size: about.blocks() * 512, seconds: about.mtime() })
     });

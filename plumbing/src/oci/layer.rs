@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Descriptor;
 use super::cache::{Cache, Entry};
 use super::encoding::Encoding;
-use super::pipe;
+use super::pipe::{self, Measured, Skip};
 use crate::digest::{Digest, Hasher};
 use crate::layer;
 use crate::root::RootIds;
@@ -54,6 +54,14 @@ impl Layer {
         self.diff_id
     }
 
+    /// The recipe of its tar, where it has one.
+    pub(crate) fn recipe(&self) -> Option<Id> {
+        match self.tar {
+            Tar::Recipe(layer) => Some(layer),
+            Tar::Changes { .. } => None,
+        }
+    }
+
     /// Whether its bytes can be had: those of a compressed layer that came from elsewhere may not have been kept.
     pub fn is_here(&self, store: &Store) -> Result<bool> {
         Ok(match self.source {
@@ -68,7 +76,7 @@ impl Layer {
     pub fn reader(&self, store: &Store, offset: u64) -> Result<Box<dyn Read + Send>> {
         match &self.source {
             Source::Kept => match store.find_blob(&self.descriptor.digest)? {
-                Some(kept) => kept.reader(offset),
+                Some(kept) => kept.reader(store, offset),
                 None => Err(Error::NotFound { what: "compressed layer", name: self.descriptor.digest.to_string() }),
             },
             Source::Encoded(_, Some(file)) => {
@@ -161,45 +169,6 @@ fn encode(store: &Store, tar: &Tar, encoding: Encoding) -> Result<(Entry, File)>
     let file = wire.out.into_inner().map_err(|error| failed()(error.into_error()))?;
     let entry = Entry { diff_id: inside.hasher.finish(), digest: wire.hasher.finish(), size: wire.size };
     Ok((entry, file))
-}
-
-/// Hashes and counts what goes through.
-struct Measured<W> {
-    out: W,
-    hasher: Hasher,
-    size: u64,
-}
-
-impl<W: Write> Write for Measured<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.write_all(bytes)?;
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
-/// Leaves out the first bytes.
-struct Skip<'o> {
-    out: &'o mut dyn Write,
-    left: u64,
-}
-
-impl Write for Skip<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let skipped = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        self.left -= skipped as u64;
-        self.out.write_all(&bytes[skipped..])?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }
 
 /// A file that several may read at once.

@@ -11,7 +11,7 @@ pub mod encoding;
 mod gzip;
 mod layer;
 mod manifest;
-mod pipe;
+pub(crate) mod pipe;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
