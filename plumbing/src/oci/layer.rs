@@ -1,5 +1,6 @@
 //! A layer of an image: its descriptor, and where its bytes come from.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
@@ -99,11 +100,7 @@ impl Layer {
     fn make(&self, store: &Store, skip: u64, out: &mut dyn Write) -> Result<()> {
         let mut wire = Measured { out: Skip { out, left: skip }, hasher: Hasher::default(), size: 0 };
         match self.source {
-            Source::Encoded(encoding, _) => {
-                let mut encoder = encoding.encoder(&mut wire)?;
-                self.tar.write(store, &mut encoder)?;
-                encoder.finish().map_err(Error::io("write", "layer"))?;
-            }
+            Source::Encoded(encoding, _) => drop(compress(store, &self.tar, encoding, &mut wire)?),
             _ => self.tar.write(store, &mut wire)?,
         }
         let (digest, size) = (wire.hasher.finish(), wire.size);
@@ -142,7 +139,7 @@ pub(super) fn encoded(store: &Store, cache: &mut Cache, tar: Tar, encoding: Enco
         Some(entry) => (entry, None),
         None => {
             let (entry, file) = encode(store, &tar, encoding)?;
-            cache.insert(key, encoding, entry);
+            cache.insert(key, encoding, entry.clone());
             (entry, Some(Arc::new(file)))
         }
     };
@@ -151,7 +148,7 @@ pub(super) fn encoded(store: &Store, cache: &mut Cache, tar: Tar, encoding: Enco
         digest: entry.digest,
         size: entry.size,
         urls: None,
-        annotations: None,
+        annotations: entry.annotations,
     };
     Ok(Layer { descriptor, diff_id: entry.diff_id, tar, source: Source::Encoded(encoding, file) })
 }
@@ -161,14 +158,45 @@ fn encode(store: &Store, tar: &Tar, encoding: Encoding) -> Result<(Entry, File)>
     let dir = store.content_dir();
     let file = tempfile::tempfile_in(&dir).map_err(Error::io("create a file in", &dir))?;
     let out = io::BufWriter::with_capacity(256 << 10, file);
-    let wire = Measured { out, hasher: Hasher::default(), size: 0 };
-    let mut inside = Measured { out: encoding.encoder(wire)?, hasher: Hasher::default(), size: 0 };
+    let mut wire = Measured { out, hasher: Hasher::default(), size: 0 };
+    let (diff_id, annotations) = compress(store, tar, encoding, &mut wire)?;
+    let file = wire.out.into_inner().map_err(|error| Error::io("write", "layer")(error.into_error()))?;
+    Ok((Entry { diff_id, digest: wire.hasher.finish(), size: wire.size, annotations }, file))
+}
+
+/// Compress a tar; its digest, and the annotations that the layer gets.
+fn compress(
+    store: &Store,
+    tar: &Tar,
+    encoding: Encoding,
+    out: &mut dyn Write,
+) -> Result<(Digest, Option<BTreeMap<String, String>>)> {
+    if let Encoding::ZstdChunked(level) = encoding {
+        let tar = *tar;
+        let source = pipe::reader(store.dir().to_owned(), move |store, out| tar.write(store, out));
+        let mut source = Hashed { source, hasher: Hasher::default() };
+        let annotations = layer::write_chunked(&mut source, level, out)?;
+        return Ok((source.hasher.finish(), Some(annotations)));
+    }
+    let encoder = encoding.encoder(out)?.expect("because only zstd:chunked has none");
+    let mut inside = Measured { out: encoder, hasher: Hasher::default(), size: 0 };
     tar.write(store, &mut inside)?;
-    let failed = || Error::io("write", "layer");
-    let wire = inside.out.finish().map_err(failed())?;
-    let file = wire.out.into_inner().map_err(|error| failed()(error.into_error()))?;
-    let entry = Entry { diff_id: inside.hasher.finish(), digest: wire.hasher.finish(), size: wire.size };
-    Ok((entry, file))
+    inside.out.finish().map_err(Error::io("write", "layer"))?;
+    Ok((inside.hasher.finish(), None))
+}
+
+/// Hashes what is read.
+struct Hashed<R> {
+    source: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.source.read(buffer)?;
+        self.hasher.update(&buffer[..length]);
+        Ok(length)
+    }
 }
 
 /// A file that several may read at once.

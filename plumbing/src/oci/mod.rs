@@ -144,9 +144,7 @@ fn base_layer(
     let came = base.manifest.as_ref().map(|(manifest, _)| &manifest.layers[number]);
     match (came, encoding) {
         (Some(came), None) => Ok(as_it_came(base, number, tar, came.clone())),
-        (Some(came), Some(encoding))
-            if encoding.is_of(&came.media_type) && store.find_blob(&came.digest)?.is_some() =>
-        {
+        (Some(came), Some(encoding)) if encoding.is_of(came) && store.find_blob(&came.digest)?.is_some() => {
             let came = Descriptor { media_type: manifest::oci_layer_type(&came.media_type), ..came.clone() };
             Ok(as_it_came(base, number, tar, came))
         }
