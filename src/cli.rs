@@ -250,6 +250,8 @@ commands! {
     images,
     tag,
     rmi,
+    remote,
+    fetch,
     inspect,
     history,
     image,
@@ -290,5 +292,6 @@ commands! {
     write_tree,
     upload_pack,
     receive_pack,
+    serve_stdio,
     remote_helper hidden,
 }
