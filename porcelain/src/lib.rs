@@ -13,6 +13,7 @@ pub mod image;
 pub mod info;
 pub mod mounts;
 pub mod rootfs;
+pub mod serve;
 mod sys;
 
 pub use error::{Error, IoResultExt, Result};

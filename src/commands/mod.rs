@@ -48,6 +48,7 @@ pub mod rev_parse;
 pub mod rm;
 pub mod rmi;
 pub mod run;
+pub mod serve;
 pub mod show;
 pub mod show_ref;
 pub mod start;

@@ -49,6 +49,7 @@ mod rev_list;
 mod rev_parse;
 mod rmi;
 mod sandbox;
+mod serve;
 mod show;
 mod show_ref;
 mod stock_git;
