@@ -10,9 +10,11 @@ use serde_json::{Map, Value, json};
 use super::blobs::Blobs;
 use super::docker::missing;
 use super::{Platform, docker, oci};
+use crate::blobs::Arrival;
 use crate::commit::{NewCommit, State, neutral_signature};
 use crate::config::{ImageConfig, LIMIT, parse_time};
 use crate::digest::Digest;
+use crate::layer::compression::{Compression, sniff};
 use crate::layer::{Form, Unpacker};
 use crate::root::RootIds;
 use crate::store::Batch;
@@ -152,7 +154,16 @@ fn unpack(unpacker: &mut Unpacker<'_, '_>, blobs: &Blobs, layer: &LayerBlob, dif
     {
         return Err(refused(format!("it should have {expected} bytes, and has {size}")));
     }
-    let unpacked = unpacker.unpack(Box::new(reader.take(size)), Form::Layer)?;
+    let (compression, reader) = sniff(reader.take(size))?;
+    let arrival = match layer.expected {
+        Some((digest, _)) if compression != Compression::None => arrive(unpacker.batch(), &digest)?,
+        _ => None,
+    };
+    let reader: Box<dyn Read + Send> = match &arrival {
+        Some(arrival) => Box::new(arrival.tee(reader)),
+        None => Box::new(reader),
+    };
+    let unpacked = unpacker.unpack(reader, Form::Layer)?;
     if let Some((digest, _)) = layer.expected
         && unpacked.ending.wire.0 != digest
     {
@@ -161,7 +172,15 @@ fn unpack(unpacker: &mut Unpacker<'_, '_>, blobs: &Blobs, layer: &LayerBlob, dif
     if unpacked.ending.diff_id != *diff_id {
         return Err(refused(format!("decompressed it should be {diff_id}, and is {}", unpacked.ending.diff_id)));
     }
+    if let (Some(arrival), Some((digest, _))) = (&arrival, layer.expected) {
+        unpacker.batch().keep_blob(digest, arrival);
+    }
     Ok(unpacked.layer)
+}
+
+/// A place for the compressed layer's bytes, where the store doesn't have them yet.
+fn arrive(batch: &mut Batch<'_>, digest: &Digest) -> Result<Option<Arrival>> {
+    if batch.has_blob(digest)? { Ok(None) } else { batch.begin_blob().map(Some) }
 }
 
 /// Digests of the layer tars, as the configuration lists them.
