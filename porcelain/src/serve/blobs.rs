@@ -3,19 +3,21 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hyper::StatusCode;
 use plumbing::digest::Digest;
+use plumbing::oci::Image;
 use plumbing::{Id, Store};
 
-use super::held::{Held, Kind};
+use super::Registry;
+use super::held::{self, Held, Kind};
 use super::problem::{Answer, Problem};
 use super::range::{Wanted, wanted};
 use super::reply::{Body, Reply};
 use super::repository::Repository;
 use super::uploads::Waiting;
-use super::{Registry, layers};
-use crate::{IoResultExt, Result};
+use crate::{Error, IoResultExt, Result};
 
 /// How often a mounted blob may be mounted from where it was mounted itself.
 const MOUNTS: usize = 8;
@@ -30,12 +32,10 @@ pub(super) struct Blob {
 enum Source {
     /// It waits for a manifest.
     Waiting(PathBuf),
-    /// In memory: a configuration.
-    Bytes(Vec<u8>),
     /// In the store as they are.
     Content(Id),
-    /// A layer of an image.
-    Layer(layers::Layer),
+    /// Of an image: made as it is read, where it isn't kept.
+    Image(Arc<Image>, Digest),
 }
 
 impl Blob {
@@ -48,12 +48,14 @@ impl Blob {
     pub(super) fn reader(self, store: &Store, offset: u64) -> Result<Box<dyn Read + Send>> {
         Ok(match self.source {
             Source::Waiting(path) => from(File::open(&path).on("open", &path)?, offset)?,
-            Source::Bytes(bytes) => rest(bytes, offset),
             Source::Content(id) => match store.open_content(&id)? {
                 Some(file) => from(file, offset)?,
                 None => rest(store.read_blob(&id)?, offset),
             },
-            Source::Layer(layer) => layer.reader(store, offset)?,
+            Source::Image(image, digest) => match image.blob(store, &digest, offset)? {
+                Some((reader, _)) => reader,
+                None => return Err(Error::NotFound { what: "blob", name: digest.to_string() }),
+            },
         })
     }
 }
@@ -98,8 +100,16 @@ impl Registry {
         repository: &Repository,
         digest: &Digest,
         range: Option<&str>,
+        is_head: bool,
     ) -> Answer<Reply> {
-        let blob = self.find_blob(store, repository, digest)?;
+        let mut blob = self.find_blob(store, repository, digest)?;
+        // Who asks whether a blob is there means to push: nothing is made for that.
+        if blob.is_none()
+            && !is_head
+            && repository.make(store, &self.manifests, |held| held.blob(digest).is_some())?.is_some()
+        {
+            blob = self.find_blob(store, repository, digest)?;
+        }
         let blob = blob.ok_or_else(|| Problem::blob_unknown(format!("'{}' has no {digest}", repository.familiar())))?;
         let size = blob.size;
         let reply = |status| {
@@ -109,6 +119,7 @@ impl Registry {
             reply.with("ETag", format!("\"{digest}\"")).with("Cache-Control", "max-age=31536000, immutable")
         };
         match wanted(range, size) {
+            _ if is_head => Ok(reply(StatusCode::OK).carrying(Body::Reader(Box::new(std::io::empty()), size))),
             Wanted::All => Ok(reply(StatusCode::OK).carrying(Body::Reader(blob.reader(store, 0)?, size))),
             Wanted::Part { first, length } => {
                 let part = format!("bytes {first}-{}/{size}", first + length - 1);
@@ -144,13 +155,9 @@ fn held_blob(store: &Store, held: &Held, digest: &Digest) -> Result<Option<Blob>
             let id = artifact.blobs.get(digest).copied();
             Ok(id.map(|id| Blob { size, source: Source::Content(id) }))
         }
-        Kind::Image(commit) => {
-            if held.manifest.config.as_ref().is_some_and(|config| config.digest == *digest) {
-                let bytes = store.read_blob(&commit.state.config)?;
-                return Ok(Some(Blob { size, source: Source::Bytes(bytes) }));
-            }
-            let layer = layers::find(store, commit, digest)?;
-            Ok(layer.map(|layer| Blob { size, source: Source::Layer(layer) }))
+        Kind::Image(image) => {
+            let source = Source::Image(held::image(store, held, image)?, *digest);
+            Ok(Some(Blob { size, source }))
         }
     }
 }

@@ -29,6 +29,8 @@ use crate::{IoResultExt, Result};
 const CONNECTIONS: usize = 256;
 /// How long a client may take for the head of a request, and between two pieces of a body, either way.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for the rest of a body that nobody wants.
+const LINGERING: Duration = Duration::from_millis(200);
 /// How long requests that are under way may take when the server ends.
 const FAREWELL: Duration = Duration::from_secs(10);
 /// How often what nobody needs any longer is cleared away.
@@ -147,11 +149,13 @@ async fn respond(
     let handle = Handle::current();
     let (method, request) = (head.method.clone(), format!("{} {}", head.method, head.uri));
     let work = move || {
-        let mut body = BodyReader { handle, incoming, piece: Bytes::new() };
+        let mut body = BodyReader { handle, incoming, piece: Bytes::new(), patience: PATIENCE };
         let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
         let answer = registry.answer(&head.method, path, query, &head.headers, &mut body);
-        // A client that is answered too early may not read the answer: let it say a little more.
-        if answer.is_err() {
+        // A client that is answered while it sends may not read the answer: let it say a little more, unless it waits to be
+        // told to go on.
+        if answer.is_err() && !head.headers.contains_key("expect") {
+            body.patience = LINGERING;
             let _ = io::copy(&mut body.take(PIECE as u64), &mut io::sink());
         }
         answer
@@ -195,12 +199,14 @@ struct BodyReader {
     handle: Handle,
     incoming: Incoming,
     piece: Bytes,
+    /// How long the next piece may take.
+    patience: Duration,
 }
 
 impl Read for BodyReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.piece.is_empty() {
-            let frame = async { timeout(PATIENCE, self.incoming.frame()).await };
+            let frame = async { timeout(self.patience, self.incoming.frame()).await };
             match self.handle.block_on(frame) {
                 Err(_) => return Err(io::ErrorKind::TimedOut.into()),
                 Ok(None) => return Ok(0),

@@ -1,11 +1,13 @@
 //! Manifests that commits have, remembered: a commit never changes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use plumbing::artifact::{self, Artifact, Descriptor, Manifest};
 use plumbing::commit::Commit;
+use plumbing::config::ImageConfig;
 use plumbing::digest::Digest;
+use plumbing::oci::{Encoding, Image};
 use plumbing::{Id, Store};
 
 use crate::Result;
@@ -26,7 +28,8 @@ pub(super) struct Held {
 /// What a manifest is of.
 pub(super) enum Kind {
     Artifact(Artifact),
-    Image(Box<Commit>),
+    /// An image; read when somebody asks for a part of it.
+    Image(OnceLock<Arc<Image>>),
 }
 
 impl Held {
@@ -34,51 +37,116 @@ impl Held {
     pub(super) fn blob(&self, digest: &Digest) -> Option<&Descriptor> {
         self.manifest.blobs().find(|blob| blob.digest == *digest)
     }
+
+    /// Whether it is an image's.
+    pub(super) fn is_image(&self) -> bool {
+        matches!(self.kind, Kind::Image(_))
+    }
+
+    fn of_image(commit: Id, bytes: Vec<u8>, image: OnceLock<Arc<Image>>) -> Option<Self> {
+        // What somebody wrote by hand may be no manifest that can be served.
+        let manifest = Manifest::parse(&bytes, None).ok()?;
+        Some(Self { commit, digest: Digest::of(&bytes), bytes, manifest, kind: Kind::Image(image) })
+    }
 }
 
 /// Manifests by their commits.
 #[derive(Default)]
-pub(super) struct Manifests(Mutex<Remembered>);
+pub(super) struct Manifests {
+    remembered: Mutex<Remembered>,
+    /// Held while images are made: one after another.
+    making: Mutex<()>,
+}
 
 #[derive(Default)]
 struct Remembered {
-    /// `None` for a commit that has no manifest.
+    /// `None` for a commit whose manifest would have to be made.
     held: HashMap<Id, Option<Arc<Held>>>,
     bytes: usize,
 }
 
 impl Manifests {
-    /// The manifest of a commit; `None` where it has none.
+    /// The manifest of a commit; `None` where it has none, and none was made yet.
     pub(super) fn get(&self, store: &Store, id: &Id) -> Result<Option<Arc<Held>>> {
-        if let Some(held) = self.lock().held.get(id) {
+        if let Some(held) = lock(&self.remembered).held.get(id) {
             return Ok(held.clone());
         }
         let held = read(store, id)?.map(Arc::new);
-        let mut remembered = self.lock();
+        self.remember(id, held.clone());
+        Ok(held)
+    }
+
+    /// The manifest of a commit, made where it has none: its layers are compressed for that.
+    pub(super) fn make(&self, store: &Store, id: &Id) -> Result<Option<Arc<Held>>> {
+        if let Some(held) = self.get(store, id)? {
+            return Ok(Some(held));
+        }
+        let _making = lock(&self.making);
+        if let Some(held) = self.get(store, id)? {
+            return Ok(Some(held));
+        }
+        // A manifest whose layers are no longer here as they came gives way to one of layers that can be made.
+        let encoding = store.read_commit(id)?.state.manifest.map(|_| Encoding::default());
+        let image = Image::of(store, id, encoding)?;
+        let held = Held::of_image(*id, image.manifest().to_vec(), OnceLock::from(Arc::new(image))).map(Arc::new);
+        self.remember(id, held.clone());
+        Ok(held)
+    }
+
+    fn remember(&self, id: &Id, held: Option<Arc<Held>>) {
+        let mut remembered = lock(&self.remembered);
         remembered.bytes += 1024 + held.as_ref().map_or(0, |held| 2 * held.bytes.len());
         if remembered.bytes > MEMORY {
             *remembered = Remembered::default();
         }
-        remembered.held.insert(*id, held.clone());
-        Ok(held)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Remembered> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        remembered.held.insert(*id, held);
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn read(store: &Store, id: &Id) -> Result<Option<Held>> {
-    let (blob, kind) = match artifact::read(store, id)? {
-        Some(artifact) => (artifact.manifest, Kind::Artifact(artifact)),
-        None => {
-            let commit = store.read_commit(id)?;
-            let Some(manifest) = commit.state.manifest else { return Ok(None) };
-            (manifest, Kind::Image(Box::new(commit)))
+    if let Some(artifact) = artifact::read(store, id)? {
+        let bytes = store.read_blob(&artifact.manifest)?;
+        let manifest = Manifest::parse(&bytes, None)?;
+        return Ok(Some(Held {
+            commit: *id,
+            digest: Digest::of(&bytes),
+            manifest,
+            bytes,
+            kind: Kind::Artifact(artifact),
+        }));
+    }
+    let commit = store.read_commit(id)?;
+    let Some(manifest) = commit.state.manifest else { return Ok(None) };
+    let held = Held::of_image(*id, store.read_blob(&manifest)?, OnceLock::new());
+    match held {
+        Some(held) if is_whole(store, &commit, &held.manifest)? => Ok(Some(held)),
+        _ => Ok(None),
+    }
+}
+
+/// Whether all layers of an image can be had as its manifest names them.
+fn is_whole(store: &Store, commit: &Commit, manifest: &Manifest) -> Result<bool> {
+    let config = ImageConfig::parse(&store.read_blob(&commit.state.config)?)?;
+    let plain = config.fields().get("rootfs").and_then(|rootfs| rootfs.get("diff_ids")?.as_array());
+    for layer in &manifest.layers {
+        let digest = layer.digest.to_string();
+        let is_plain = plain.is_some_and(|ids| ids.iter().any(|id| id.as_str() == Some(&digest)));
+        if !is_plain && store.find_blob(&layer.digest)?.is_none() {
+            return Ok(false);
         }
-    };
-    let bytes = store.read_blob(&blob)?;
-    // A docker archive's manifest, or one that somebody wrote by hand, may be none that can be served.
-    let Ok(manifest) = Manifest::parse(&bytes, None) else { return Ok(None) };
-    Ok(Some(Held { commit: *id, digest: Digest::of(&bytes), manifest, bytes, kind }))
+    }
+    Ok(true)
+}
+
+/// The image of a manifest that is one's.
+pub(super) fn image(store: &Store, held: &Held, image: &OnceLock<Arc<Image>>) -> Result<Arc<Image>> {
+    if let Some(image) = image.get() {
+        return Ok(image.clone());
+    }
+    let read = Arc::new(Image::of(store, &held.commit, None)?);
+    Ok(image.get_or_init(|| read).clone())
 }

@@ -11,7 +11,7 @@ use plumbing::store::refs::{LogLine, New, Old, Pruning, RefChange};
 use plumbing::{Id, Store};
 
 use super::Registry;
-use super::held::{Held, Kind};
+use super::held::Held;
 use super::problem::{Answer, Problem};
 use super::pushes::{announced, header};
 use super::reply::{Body, Reply};
@@ -43,10 +43,13 @@ impl Registry {
         reference: &Reference,
     ) -> Result<Option<Arc<Held>>> {
         match reference {
-            Reference::Digest(digest) => repository.digest(store, &self.manifests, digest),
+            Reference::Digest(digest) => match repository.digest(store, &self.manifests, digest)? {
+                Some(held) => Ok(Some(held)),
+                None => repository.make(store, &self.manifests, |held| held.digest == *digest),
+            },
             Reference::Tag(tag) => {
                 let id = repository.tag(store, tag)?;
-                Ok(id.map(|id| self.manifests.get(store, &id)).transpose()?.flatten())
+                Ok(id.map(|id| self.manifests.make(store, &id)).transpose()?.flatten())
             }
         }
     }
@@ -97,8 +100,7 @@ impl Registry {
     /// Make a commit of a manifest.
     fn take(&self, store: &Store, repository: &Repository, incoming: &Incoming<'_>) -> Answer<Taken> {
         if let Some(held) = repository.digest(store, &self.manifests, &incoming.digest)? {
-            let is_image = matches!(held.kind, Kind::Image(_));
-            return Ok(Taken { commit: held.commit, is_image, warning: None });
+            return Ok(Taken { commit: held.commit, is_image: held.is_image(), warning: None });
         }
         let manifest = &incoming.manifest;
         let parents = self.children(store, repository, manifest)?;
@@ -222,7 +224,7 @@ impl Registry {
         };
         for child in manifest.manifests.iter().filter(is_hosts) {
             if let Some(held) = repository.digest(store, &self.manifests, &child.digest)?
-                && matches!(held.kind, Kind::Image(_))
+                && held.is_image()
             {
                 return Ok(Some(held.commit));
             }
@@ -237,21 +239,23 @@ impl Registry {
         repository: &Repository,
         reference: &Reference,
     ) -> Answer<Reply> {
-        let held = self.find_manifest(store, repository, reference)?;
-        let held = held.ok_or_else(|| unknown(repository, reference))?;
         let mut doomed = Vec::new();
+        let mut forgotten = None;
         match reference {
             Reference::Tag(tag) => {
+                repository.tag(store, tag)?.ok_or_else(|| unknown(repository, reference))?;
                 doomed.extend([repository.image_ref(tag)?, repository.artifact_ref(reference)]);
             }
-            Reference::Digest(digest) => {
+            Reference::Digest(_) => {
+                let held = self.find_manifest(store, repository, reference)?;
+                let held = held.ok_or_else(|| unknown(repository, reference))?;
                 doomed.push(repository.artifact_ref(reference));
                 for tag in repository.tags(store)? {
-                    let of_tag = Reference::Tag(tag.clone());
-                    if self.find_manifest(store, repository, &of_tag)?.is_some_and(|found| found.digest == *digest) {
-                        doomed.extend([repository.image_ref(&tag)?, repository.artifact_ref(&of_tag)]);
+                    if repository.tag(store, &tag)? == Some(held.commit) {
+                        doomed.extend([repository.image_ref(&tag)?, repository.artifact_ref(&Reference::Tag(tag))]);
                     }
                 }
+                forgotten = Some(held);
             }
         }
         let mut changes = Vec::new();
@@ -265,7 +269,7 @@ impl Registry {
         if !changes.is_empty() {
             store.prepare_changes(changes)?.commit()?;
         }
-        if matches!(reference, Reference::Digest(_)) {
+        if let Some(held) = forgotten {
             self.forget_moves(store, repository, &held)?;
         }
         Ok(Reply::empty(StatusCode::ACCEPTED))
@@ -317,8 +321,7 @@ fn read_manifest(length: Option<u64>, body: &mut dyn Read) -> Answer<Vec<u8>> {
 fn accepted(repository: &Repository, incoming: &Incoming<'_>, tags: &[String], warning: Option<String>) -> Reply {
     let digest = incoming.digest.to_string();
     let location = format!("/v2/{}/manifests/{digest}", repository.familiar());
-    let mut reply =
-        Reply::empty(StatusCode::CREATED).with("Location", location).with("Docker-Content-Digest", digest);
+    let mut reply = Reply::empty(StatusCode::CREATED).with("Location", location).with("Docker-Content-Digest", digest);
     if let Some(subject) = &incoming.manifest.subject {
         reply = reply.with("OCI-Subject", subject.digest.to_string());
     }

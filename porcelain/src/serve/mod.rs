@@ -7,7 +7,6 @@ mod blobs;
 mod connection;
 mod held;
 mod images;
-mod layers;
 mod lists;
 mod manifests;
 mod problem;
@@ -81,7 +80,14 @@ impl Registry {
     }
 
     /// Answer a request.
-    fn answer(&self, method: &Method, path: &str, query: &str, headers: &HeaderMap, body: &mut dyn Read) -> Answer<Reply> {
+    fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        query: &str,
+        headers: &HeaderMap,
+        body: &mut dyn Read,
+    ) -> Answer<Reply> {
         // No client of registries sends it, all browsers do for other sites: a page must not reach a store by its reader's browser.
         if headers.contains_key("origin") {
             return Err(Problem::denied("web pages are not served"));
@@ -104,7 +110,8 @@ impl Registry {
             Route::Blob(name, digest, OnBlob::Get) => {
                 // A client that goes on after a break says what it has the beginning of.
                 let same = pushes::header(headers, "if-range").is_none_or(|tag| tag == format!("\"{digest}\""));
-                self.get_blob(&store, &name, &digest, pushes::header(headers, "range").filter(|_| same))
+                let range = pushes::header(headers, "range").filter(|_| same);
+                self.get_blob(&store, &name, &digest, range, method == Method::HEAD)
             }
             Route::Blob(name, digest, OnBlob::Delete) => self.delete_blob(&store, &name, &digest),
             Route::Begin(name, begin) => self.begin_upload(&store, &name, begin, headers, body),

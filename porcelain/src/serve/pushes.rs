@@ -43,10 +43,14 @@ impl Registry {
                 return Ok(created(repository, &digest));
             }
             Begin::Mount { digest, from } => {
+                let anywhere = from.is_none();
                 if let Some(from) = self.source(store, repository, from, &digest)? {
                     if from != *repository {
                         self.uploads.mount(&from, repository, &digest)?;
                     }
+                    return Ok(created(repository, &digest));
+                }
+                if anywhere && self.uploads.mount_any(repository, &digest)? {
                     return Ok(created(repository, &digest));
                 }
             }
@@ -142,9 +146,7 @@ impl Registry {
 
     fn check_length(&self, length: Option<u64>) -> Answer<()> {
         match length.is_some_and(|length| length > self.options.largest_blob) {
-            true => {
-                Err(Problem::blob_too_large(format!("blobs may have {} bytes here", self.options.largest_blob)))
-            }
+            true => Err(Problem::blob_too_large(format!("blobs may have {} bytes here", self.options.largest_blob))),
             false => Ok(()),
         }
     }

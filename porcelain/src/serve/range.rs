@@ -18,7 +18,9 @@ pub(super) fn wanted(header: Option<&str>, size: u64) -> Wanted {
     match (number(first), number(last)) {
         // The last so many bytes.
         (None, Some(0)) if first.trim().is_empty() => Wanted::Nothing,
-        (None, Some(count)) if first.trim().is_empty() => part(size.saturating_sub(count), size.saturating_sub(1), size),
+        (None, Some(count)) if first.trim().is_empty() => {
+            part(size.saturating_sub(count), size.saturating_sub(1), size)
+        }
         (Some(first), None) if last.trim().is_empty() => part(first, size.saturating_sub(1), size),
         (Some(first), Some(last)) => part(first, last.min(size.saturating_sub(1)), size),
         _ => Wanted::All,

@@ -28,7 +28,8 @@ pub(super) struct Repository {
 impl Repository {
     /// Read a name as people spell it: `debian`, `quay.io/team/app`.
     pub(super) fn parse(name: &str) -> Answer<Self> {
-        let invalid = |why: &str| Problem::name_invalid(format!("'{}' names no repository: {why}", name.escape_debug()));
+        let invalid =
+            |why: &str| Problem::name_invalid(format!("'{}' names no repository: {why}", name.escape_debug()));
         let last = name.rsplit('/').next().unwrap_or_default();
         if name.len() > LONGEST || last.contains(':') || name.contains('@') {
             return Err(invalid("it is too long, or has a tag or digest"));
@@ -157,6 +158,23 @@ impl Repository {
         Ok(None)
     }
 
+    /// Make the images of tags that have no manifest of their own, until there is one of which `is_wanted` is true.
+    pub(super) fn make(
+        &self,
+        store: &Store,
+        known: &Manifests,
+        is_wanted: impl Fn(&Held) -> bool,
+    ) -> Result<Option<Arc<Held>>> {
+        for (_, id) in self.tagged(store)? {
+            // What can't be made here is no reason not to find another one.
+            let held = known.make(store, &id).unwrap_or(None);
+            if let Some(held) = held.filter(|held| is_wanted(held)) {
+                return Ok(Some(held));
+            }
+        }
+        Ok(None)
+    }
+
     /// The commits that its tags were at before, the last ones first.
     fn former(&self, store: &Store) -> Result<Vec<Id>> {
         let mut former = Vec::new();
@@ -169,7 +187,8 @@ impl Repository {
 
     /// The full names of the refs of its tags.
     pub(super) fn tag_refs(&self, store: &Store) -> Result<Vec<String>> {
-        let mut names: Vec<String> = store.list_refs(&self.images_prefix())?.into_iter().map(|(name, _)| name).collect();
+        let mut names: Vec<String> =
+            store.list_refs(&self.images_prefix())?.into_iter().map(|(name, _)| name).collect();
         let artifacts = store.list_refs(&artifact::ref_prefix(&self.image))?.into_iter().map(|(name, _)| name);
         names.extend(artifacts.filter(|name| matches!(artifact::parse_ref(name), Some((_, Reference::Tag(_))))));
         Ok(names)

@@ -77,7 +77,8 @@ pub(super) fn parse(method: &Method, path: &str, query: &str) -> Answer<Route> {
     if path.len() + query.len() > LONGEST {
         return Err(Problem::no_such_page("the address is too long"));
     }
-    let no_page = || Problem::no_such_page(format!("there is no '{}' here: paths begin with /v2/", path.escape_debug()));
+    let no_page =
+        || Problem::no_such_page(format!("there is no '{}' here: paths begin with /v2/", path.escape_debug()));
     let decoded = percent_decode_str(path).decode_utf8().map_err(|_| no_page())?;
     let rest = decoded.strip_prefix("/v2").ok_or_else(no_page)?;
     let query = Query::parse(query);
@@ -174,7 +175,9 @@ impl<'q> Query<'q> {
     fn parse(query: &'q str) -> Self {
         let decode = |text: &'q str| percent_decode_str(text).decode_utf8_lossy();
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
-        Self(pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(a, b)| (decode(a), decode(b))).collect())
+        Self(
+            pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(a, b)| (decode(a), decode(b))).collect(),
+        )
     }
 
     fn all(&self, name: &str) -> impl Iterator<Item = &str> {
@@ -232,18 +235,30 @@ mod tests {
         for (method, address, want) in [
             (get.clone(), "/v2/", Route::Base),
             (Method::HEAD, "/v2", Route::Base),
-            (get.clone(), "/v2/_catalog?n=5&last=a%2Fb", Route::Catalog(Page { most: Some(5), after: Some("a/b".into()) })),
+            (
+                get.clone(),
+                "/v2/_catalog?n=5&last=a%2Fb",
+                Route::Catalog(Page { most: Some(5), after: Some("a/b".into()) }),
+            ),
             (get.clone(), "/v2/a/b/tags/list", Route::Tags(name("a/b"), Page::default())),
             (get.clone(), "/v2/tags/list/tags/list", Route::Tags(name("tags/list"), Page::default())),
             (get.clone(), "/v2/a/manifests/v1", Route::Manifest(name("a"), tag("v1"), OnManifest::Get)),
-            (get.clone(), "/v2/manifests/manifests/manifests", Route::Manifest(name("manifests"), tag("manifests"), OnManifest::Get)),
+            (
+                get.clone(),
+                "/v2/manifests/manifests/manifests",
+                Route::Manifest(name("manifests"), tag("manifests"), OnManifest::Get),
+            ),
             (
                 put.clone(),
                 "/v2/a/manifests/DIGEST?tag=x&tag=y",
                 Route::Manifest(name("a"), Reference::Digest(empty), OnManifest::Put(vec!["x".into(), "y".into()])),
             ),
             (delete.clone(), "/v2/a/manifests/v1", Route::Manifest(name("a"), tag("v1"), OnManifest::Delete)),
-            (Method::HEAD, "/v2/localhost%3A5000/a/blobs/DIGEST", Route::Blob(name("localhost:5000/a"), empty, OnBlob::Get)),
+            (
+                Method::HEAD,
+                "/v2/localhost%3A5000/a/blobs/DIGEST",
+                Route::Blob(name("localhost:5000/a"), empty, OnBlob::Get),
+            ),
             (delete.clone(), "/v2/a/blobs/DIGEST", Route::Blob(name("a"), empty, OnBlob::Delete)),
             (post.clone(), "/v2/a/blobs/uploads/", Route::Begin(name("a"), Begin::Session)),
             (post.clone(), "/v2/a/blobs/uploads?digest=DIGEST", Route::Begin(name("a"), Begin::Whole(empty))),
@@ -253,7 +268,11 @@ mod tests {
                 Route::Begin(name("a"), Begin::Mount { digest: empty, from: Some(name("b")) }),
             ),
             (patch, &format!("/v2/a/blobs/uploads/{id}"), Route::Upload(name("a"), id.into(), OnUpload::Append)),
-            (put, &format!("/v2/a/blobs/uploads/{id}?digest=DIGEST"), Route::Upload(name("a"), id.into(), OnUpload::Finish(empty))),
+            (
+                put,
+                &format!("/v2/a/blobs/uploads/{id}?digest=DIGEST"),
+                Route::Upload(name("a"), id.into(), OnUpload::Finish(empty)),
+            ),
             (get.clone(), &format!("/v2/a/blobs/uploads/{id}"), Route::Upload(name("a"), id.into(), OnUpload::Status)),
             (delete, &format!("/v2/a/blobs/uploads/{id}"), Route::Upload(name("a"), id.into(), OnUpload::Cancel)),
             (

@@ -142,6 +142,21 @@ impl Uploads {
         }
     }
 
+    /// Let a repository have a blob that waits in any other; whether there is one.
+    pub(super) fn mount_any(&self, to: &Repository, digest: &Digest) -> Result<bool> {
+        let done = self.folder("done")?;
+        let prefix = format!("{}.", digest.hex());
+        for entry in std::fs::read_dir(&done).on("list", &done)? {
+            let entry = entry.on("list", &done)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_blob = name.strip_prefix(&prefix).is_some_and(|rest| !rest.contains('.'));
+            if is_blob && std::fs::hard_link(entry.path(), self.done_path(to, digest)).is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Forget a blob that waits; whether there was one.
     pub(super) fn forget(&self, repository: &Repository, digest: &Digest) -> Result<bool> {
         let mut was_there = false;
@@ -349,7 +364,9 @@ mod tests {
         uploads.mount(&web, &other, &Digest::of(b"y")).unwrap();
         uploads.clear_stale().unwrap();
         drop(uploads.session(&web, &id).unwrap());
-        assert!(matches!(uploads.waiting(&other, &Digest::of(b"y")).unwrap(), Some(Waiting::Mounted(from)) if from == web.full()));
+        assert!(
+            matches!(uploads.waiting(&other, &Digest::of(b"y")).unwrap(), Some(Waiting::Mounted(from)) if from == web.full())
+        );
         clear_stale(&dir.path().join("uploads"), Duration::ZERO).unwrap();
         assert!(uploads.session(&web, &id).is_err());
         assert!(uploads.waiting(&web, &Digest::of(b"x")).unwrap().is_none());

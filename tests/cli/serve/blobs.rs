@@ -201,7 +201,9 @@ fn parts_of_a_blob_can_be_had() {
         let answer = server.ask("GET", &path, &[("Range", range)], b"");
         assert_eq!((answer.status, answer.must("content-range")), (416, "bytes */2048"));
     }
-    for headers in [[("Range", "bytes=0-1,5-6"), ("Accept", "*/*")], [("Range", "bytes=0-1"), ("If-Range", "\"other\"")]] {
+    for headers in
+        [[("Range", "bytes=0-1,5-6"), ("Accept", "*/*")], [("Range", "bytes=0-1"), ("If-Range", "\"other\"")]]
+    {
         assert_eq!(server.ask("GET", &path, &headers, b"").body, bytes);
     }
     let same = format!("\"{digest}\"");

@@ -130,7 +130,13 @@ fn names_lead_nowhere() {
 #[test]
 fn what_is_no_http_does_no_harm() {
     let (_sandbox, server) = served();
-    for bytes in [&b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"[..], b"GET", b"\0\0\0\0", b"GET / HTTP/9.9\r\n\r\n", b"\r\n\r\n\r\n"] {
+    for bytes in [
+        &b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"[..],
+        b"GET",
+        b"\0\0\0\0",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\r\n\r\n\r\n",
+    ] {
         let mut stream = send(&server, "", bytes);
         stream.shutdown(Shutdown::Write).unwrap();
         let mut answer = Vec::new();
@@ -155,10 +161,7 @@ fn a_web_page_reaches_nothing() {
 #[test]
 fn a_layer_that_would_escape_is_kept_closed() {
     let (sandbox, server) = served();
-    let evil = sh(
-        sandbox.path(),
-        "mkdir d; touch d/x evil; cd d; tar -P --transform 's,^x,../../evil,' -cf - x",
-    );
+    let evil = sh(sandbox.path(), "mkdir d; touch d/x evil; cd d; tar -P --transform 's,^x,../../evil,' -cf - x");
     let image = Image::new("amd64", &[evil], true);
     image.push_blobs(&server, "web");
     let answer = server.put("web", "x", &image.manifest, OCI_MANIFEST);

@@ -244,7 +244,10 @@ fn tags_are_listed_in_pages() {
         server.put("web", tag, &image.manifest, OCI_MANIFEST);
     }
     server.put("web", "b.artifact", &artifact("x/y", b"{}", None), OCI_MANIFEST);
-    assert_eq!(server.get("/v2/web/tags/list").json(), json!({ "name": "web", "tags": ["B", "a", "b.artifact", "c", "d"] }));
+    assert_eq!(
+        server.get("/v2/web/tags/list").json(),
+        json!({ "name": "web", "tags": ["B", "a", "b.artifact", "c", "d"] })
+    );
     let (mut seen, mut next) = (Vec::new(), "/v2/web/tags/list?n=2".to_owned());
     loop {
         let answer = server.get(&next);
@@ -292,7 +295,9 @@ fn referrers_are_listed_by_subject_and_kind() {
     let mut seen: Vec<_> = found["manifests"].as_array().unwrap().iter().collect();
     seen.sort_by_key(|descriptor| descriptor["size"].as_u64());
     assert_eq!(seen.len(), 4, "{found}");
-    for (manifest, kind) in [(&first, Some(sbom)), (&second, Some(note)), (&list.to_string(), None), (&copy.to_string(), Some(OCI_CONFIG))] {
+    for (manifest, kind) in
+        [(&first, Some(sbom)), (&second, Some(note)), (&list.to_string(), None), (&copy.to_string(), Some(OCI_CONFIG))]
+    {
         let digest = Digest::of(manifest.as_bytes()).to_string();
         let one = seen.iter().find(|one| one["digest"] == digest.as_str()).unwrap_or_else(|| panic!("{found}"));
         assert_eq!((one["size"].as_u64(), one["artifactType"].as_str()), (Some(manifest.len() as u64), kind));
@@ -389,7 +394,6 @@ fn docker_manifests_keep_their_types() {
     let docker = "application/vnd.docker.distribution.manifest.v2+json";
     let manifest = image.manifest.replace(OCI_MANIFEST, docker);
     let manifest = manifest.replace(OCI_CONFIG, "application/vnd.docker.container.image.v1+json");
-    let manifest =
-        manifest.replace(&format!("{OCI_LAYER}+gzip"), "application/vnd.docker.image.rootfs.diff.tar.gzip");
+    let manifest = manifest.replace(&format!("{OCI_LAYER}+gzip"), "application/vnd.docker.image.rootfs.diff.tar.gzip");
     comes_and_goes(&sandbox, &server, &manifest, docker);
 }

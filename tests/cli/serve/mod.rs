@@ -58,8 +58,7 @@ impl Image {
             "architecture": architecture, "os": "linux", "config": { "Cmd": ["/bin/true"] },
             "rootfs": { "type": "layers", "diff_ids": diff_ids },
         });
-        let layers: Vec<Vec<u8>> =
-            tars.iter().map(|tar| if compress { gzip(tar) } else { tar.clone() }).collect();
+        let layers: Vec<Vec<u8>> = tars.iter().map(|tar| if compress { gzip(tar) } else { tar.clone() }).collect();
         let kind = if compress { format!("{OCI_LAYER}+gzip") } else { OCI_LAYER.into() };
         let config = config.to_string().into_bytes();
         let manifest = json!({
@@ -77,7 +76,9 @@ impl Image {
     #[track_caller]
     fn push_blobs(&self, server: &Server, name: &str) {
         server.push_blob(name, &self.config);
-        self.layers.iter().for_each(|layer| drop(server.push_blob(name, layer)));
+        for layer in &self.layers {
+            server.push_blob(name, layer);
+        }
     }
 
     /// Push all of it.
