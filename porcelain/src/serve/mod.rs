@@ -62,6 +62,11 @@ pub struct Answered {
     pub problem: Option<String>,
 }
 
+/// Remove uploads that nobody touched for a day: no server may run that would.
+pub(crate) fn clear_stale_uploads(store: &Store) -> Result<()> {
+    Uploads::new(store.dir(), LARGEST_BLOB).clear_stale()
+}
+
 /// A store that answers.
 pub(crate) struct Registry {
     store: PathBuf,

@@ -218,6 +218,8 @@ fn an_index_and_its_images_come_and_go() {
     }
     sandbox.ok(["gc", "--prune=now"]);
     is_there(&server, &[], &ours.manifest, OCI_MANIFEST);
+    sandbox.ok(["rmi", "-f", "web:multi"]);
+    assert_eq!(server.get("/v2/web/manifests/multi").status, 404, "the index went with the image");
 }
 
 #[test]

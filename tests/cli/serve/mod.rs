@@ -5,6 +5,7 @@ mod clients;
 mod hostile;
 mod http;
 mod manifests;
+mod real;
 
 use http::Server;
 use nix::sys::signal::Signal;
