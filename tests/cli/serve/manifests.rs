@@ -213,13 +213,13 @@ fn an_index_and_its_images_come_and_go() {
     is_there(&server, &["multi"], &list, OCI_INDEX);
     assert_eq!(server.put("web", "nested", &nested, OCI_INDEX).status, 201);
     is_there(&server, &["nested"], &nested, OCI_INDEX);
+    sandbox.ok(["rmi", "-f", "web:multi"]);
+    assert_eq!(server.get("/v2/web/manifests/multi").status, 404, "the index went with the image");
     for manifest in [&list, &nested, &index(&[]).to_string()] {
         comes_and_goes(&sandbox, &server, manifest, OCI_INDEX);
     }
     sandbox.ok(["gc", "--prune=now"]);
     is_there(&server, &[], &ours.manifest, OCI_MANIFEST);
-    sandbox.ok(["rmi", "-f", "web:multi"]);
-    assert_eq!(server.get("/v2/web/manifests/multi").status, 404, "the index went with the image");
 }
 
 #[test]
