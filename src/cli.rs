@@ -251,6 +251,8 @@ commands! {
     images,
     tag,
     rmi,
+    remote,
+    fetch,
     inspect,
     history,
     image,
@@ -291,5 +293,6 @@ commands! {
     write_tree,
     upload_pack,
     receive_pack,
+    serve_stdio,
     remote_helper hidden,
 }
