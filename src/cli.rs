@@ -241,6 +241,7 @@ commands! {
     load,
     save,
     export,
+    serve,
     mount,
     umount,
     init,

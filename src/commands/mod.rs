@@ -51,6 +51,7 @@ pub mod rm;
 pub mod rmi;
 pub mod run;
 pub mod save;
+pub mod serve;
 pub mod serve_stdio;
 pub mod show;
 pub mod show_ref;

@@ -52,6 +52,7 @@ mod rev_parse;
 mod rmi;
 mod sandbox;
 mod save;
+mod serve;
 mod serve_stdio;
 mod show;
 mod show_ref;
