@@ -44,7 +44,8 @@ fn history(server: &Server, image: &str) -> String {
     let kind = "application%2Fvnd.rd.history.v1";
     let digest = server.head(&format!("/v2/web/manifests/{image}")).must("docker-content-digest").to_owned();
     let list = server.get(&format!("/v2/web/referrers/{digest}?artifactType={kind}")).json();
-    let found: Vec<&str> = list["manifests"].as_array().unwrap().iter().map(|one| one["digest"].as_str().unwrap()).collect();
+    let found: Vec<&str> =
+        list["manifests"].as_array().unwrap().iter().map(|one| one["digest"].as_str().unwrap()).collect();
     assert_eq!(found.len(), 1, "{list}");
     found[0].to_owned()
 }

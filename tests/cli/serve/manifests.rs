@@ -326,7 +326,10 @@ fn artifacts_are_shown_among_commits() {
     assert_eq!(server.put("web", "note", &manifest, OCI_MANIFEST).status, 201);
     let name = "refs/artifacts/docker.io/library/web@note";
     let shown = sandbox.ok(["show", name]);
-    assert!(shown.contains(&format!("artifact {}", Digest::of(manifest.as_bytes()))) && shown.contains(&manifest), "{shown}");
+    assert!(
+        shown.contains(&format!("artifact {}", Digest::of(manifest.as_bytes()))) && shown.contains(&manifest),
+        "{shown}"
+    );
     assert!(sandbox.ok(["log", "--all", "-p", "--stat"]).contains("artifact sha256:"));
 }
 
