@@ -173,7 +173,10 @@ fn copy(from: &mut dyn Read, size: u64, to: &mut dyn Write) -> Result<()> {
             Some(0) if length == 0 => return Ok(()),
             Some(rest) if length > 0 => left = rest,
             _ => {
-                return Err(Error::damaged("layer", format!("it doesn't have the {size} bytes that its manifest says")));
+                return Err(Error::damaged(
+                    "layer",
+                    format!("it doesn't have the {size} bytes that its manifest says"),
+                ));
             }
         }
         to.write_all(&buffer[..length]).map_err(Error::io("write", "archive"))?;
