@@ -240,6 +240,7 @@ commands! {
     import,
     load,
     export,
+    serve,
     mount,
     umount,
     init,

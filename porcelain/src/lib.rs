@@ -14,6 +14,7 @@ pub mod info;
 pub mod mounts;
 pub mod remote;
 pub mod rootfs;
+pub mod serve;
 mod sys;
 
 pub use error::{Error, IoResultExt, Result};

@@ -45,6 +45,7 @@ pub fn collect(store: &Store, options: &gc::Options) -> Result<Option<Collected>
     let mut collected = Collected::default();
     if !options.dry_run {
         collected.leftovers = containers.clear_leftovers()?;
+        crate::serve::clear_stale_uploads(store)?;
     }
     // An error of this crate's waits here while the library below sees only that there was one.
     let failure = std::cell::RefCell::new(None);
