@@ -167,9 +167,7 @@ impl<'a> Receiver<'a> {
     pub(super) fn end_of_answer(&mut self) -> Result<()> {
         match self.wire.receive_header()? {
             None => Ok(()),
-            Some(more) => {
-                Err(super::wire::unintelligible(format!("a {} that nobody asked for", more.kind).as_bytes()))
-            }
+            Some(more) => Err(super::wire::unintelligible(format!("a {} that nobody asked for", more.kind).as_bytes())),
         }
     }
 

@@ -130,7 +130,9 @@ impl Search {
             for (name, kind, id) in entries(&receiver.side, &item.id)? {
                 let same = base.get(&name).copied();
                 let of_kind = |found: Option<(EntryKind, Id)>| {
-                    found.filter(|(found, _)| (*found == EntryKind::Tree) == (kind == EntryKind::Tree)).map(|(_, id)| id)
+                    found
+                        .filter(|(found, _)| (*found == EntryKind::Tree) == (kind == EntryKind::Tree))
+                        .map(|(_, id)| id)
                 };
                 let similar = of_kind(like.get(&name).copied()).or(of_kind(same));
                 match kind {

@@ -73,7 +73,8 @@ fn fetch_these(
     wanted: Vec<(Target, Id)>,
     watch: Watch<'_>,
 ) -> Result<(Vec<Fetched>, Progress)> {
-    let known = wanted.first().map_or_else(|| Ok(Vec::new()), |(target, _)| tracked(store, target.tracking.remote()))?;
+    let known =
+        wanted.first().map_or_else(|| Ok(Vec::new()), |(target, _)| tracked(store, target.tracking.remote()))?;
     let (mut tips, mut seen) = (Vec::new(), HashSet::new());
     for (target, id) in &wanted {
         if seen.insert(*id) {
