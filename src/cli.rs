@@ -239,6 +239,7 @@ commands! {
     rm,
     import,
     load,
+    save,
     export,
     serve,
     mount,

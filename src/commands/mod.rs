@@ -50,6 +50,7 @@ pub mod rev_parse;
 pub mod rm;
 pub mod rmi;
 pub mod run;
+pub mod save;
 pub mod serve;
 pub mod serve_stdio;
 pub mod show;

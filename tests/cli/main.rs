@@ -51,6 +51,7 @@ mod rev_list;
 mod rev_parse;
 mod rmi;
 mod sandbox;
+mod save;
 mod serve;
 mod serve_stdio;
 mod show;

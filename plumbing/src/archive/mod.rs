@@ -1,4 +1,4 @@
-//! Archives of whole images: docker's, OCI's, and OCI layout folders, into commits.
+//! Archives of whole images: docker's, OCI's, and OCI layout folders, into commits and out of them.
 //!
 //! Nothing in an archive is believed: sizes and digests are checked before a name points at anything, paths stay in
 //! the archive, and no address in it is ever contacted.
@@ -7,9 +7,11 @@ mod blobs;
 mod docker;
 mod load;
 mod oci;
+mod save;
 
 pub use blobs::Blobs;
 pub use load::{Loaded, load};
+pub use save::{Named, Shape, save, save_layout};
 
 use crate::config;
 use crate::{Error, Result};
