@@ -15,7 +15,7 @@ use crate::report::Failure;
 /// becomes images of the store, each layer a commit. Repositories are called as images are: `debian` is docker.io's
 /// `library/debian`, `quay.io/team/app` that registry's. Manifests, configurations and layers keep their digests.
 /// Signatures, attestations and indexes for several platforms are kept beside the images that they are about, as are images
-/// that can't be unpacked.
+/// that can't be unpacked. Another rd also gets the very commits that an image was made of, in either direction.
 ///
 /// Nobody is asked who they are: whoever reaches the address may pull, push and remove. So it listens on the loopback only,
 /// unless told otherwise. In front of others belongs a server that knows them and speaks TLS, or --read-only.

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod clients;
+mod histories;
 mod hostile;
 mod http;
 mod manifests;
