@@ -183,6 +183,7 @@ commands! {
     Import => import,
     Load => load,
     Export => export,
+    Pull => pull,
     Mount => mount,
     Umount => umount,
     Init => init,

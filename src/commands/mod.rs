@@ -39,6 +39,7 @@ pub mod name_rev;
 pub mod pack_refs;
 pub mod prune;
 pub mod ps;
+pub mod pull;
 pub mod receive_pack;
 pub mod reflog;
 pub mod remote_helper;
