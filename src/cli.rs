@@ -4,25 +4,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, Args, FromArgMatches};
 use plumbing::Store;
 use porcelain::container::Containers;
 
 use crate::commands;
-use crate::report::Failure;
-
-/// git for containers: images and container states as commits in one content-addressed store
-///
-/// Exit status: 0 done or yes; 1 the answer is no; 2 failed or wrong usage. `rd run` and `rd start -a` end with the
-/// command's own status, 125 where rd failed, 126 where the command can't be invoked, 127 where it isn't found.
-#[derive(Parser)]
-#[command(name = "rd", version, disable_help_subcommand = true, max_term_width = 120)]
-pub struct Cli {
-    #[command(flatten)]
-    pub globals: Globals,
-    #[command(subcommand)]
-    command: Command,
-}
+use crate::report::{self, Failure};
 
 /// Flags that every command takes.
 #[derive(Args)]
@@ -109,16 +96,9 @@ pub fn default_store_dir() -> PathBuf {
 }
 
 /// The command line as it is parsed: what follows `diff-tree` is git's alone, which has a `--root` of its own.
-pub fn arguments() -> Vec<OsString> {
+fn arguments() -> Vec<OsString> {
     let mut args: Vec<OsString> = std::env::args_os().collect();
-    let mut at = 1;
-    while let Some(arg) = args.get(at).and_then(|arg| arg.to_str()) {
-        match arg {
-            "--root" | "--git-dir" | "--color" => at += 2,
-            _ if arg.starts_with('-') => at += 1,
-            _ => break,
-        }
-    }
+    let at = place(&args);
     let is_git = args.get(at).is_some_and(|arg| arg == "diff-tree");
     let asks_for_help = args.get(at + 1).is_some_and(|arg| arg == "--help" || arg == "-h");
     if is_git && !asks_for_help {
@@ -127,18 +107,83 @@ pub fn arguments() -> Vec<OsString> {
     args
 }
 
+/// Where the command's name is: after the global flags.
+fn place(args: &[OsString]) -> usize {
+    let mut at = 1;
+    while let Some(arg) = args.get(at).and_then(|arg| arg.to_str()) {
+        match arg {
+            "--root" | "--git-dir" | "--color" => at += 2,
+            _ if arg.starts_with('-') => at += 1,
+            _ => break,
+        }
+    }
+    at
+}
+
+/// Read the command line and do what it says.
+pub fn run() -> ExitCode {
+    let args = arguments();
+    let (globals, entry, matches) = match read(&args) {
+        Ok(read) => read,
+        Err(error) => return misused(error, &args),
+    };
+    crate::output::set_color(globals.color);
+    let done = match (entry.run)(&matches, &globals) {
+        Ok(done) => done,
+        Err(error) => return misused(error, &args),
+    };
+    let is_gits = crate::git::COMMANDS.contains(&entry.name().as_str());
+    match done.map_err(|failure| if is_gits { failure.of_git() } else { failure }) {
+        Ok(code) => code,
+        Err(failure) => report::print_with(&failure, |name| similar_names(globals.store_dir(), name)),
+    }
+}
+
+/// The global flags, the command, and what its own arguments are.
+fn read(args: &[OsString]) -> Result<(Globals, &'static Entry, ArgMatches), clap::Error> {
+    let called = COMMANDS.iter().find(|entry| args.get(place(args)).is_some_and(|word| *word == *entry.name()));
+    // What isn't called need not be described: that takes longer than many a command.
+    let command = called.map_or_else(command, |entry| top().subcommand(entry.describe()));
+    let mut matches = command.try_get_matches_from(args)?;
+    let globals = Globals::from_arg_matches(&matches)?;
+    let (name, own) = matches.remove_subcommand().expect("because a command is required");
+    let entry = COMMANDS.iter().find(|entry| entry.name() == name);
+    Ok((globals, entry.expect("because no others are described"), own))
+}
+
+/// The whole command line, described.
+pub fn command() -> clap::Command {
+    COMMANDS.iter().fold(top(), |command, entry| command.subcommand(entry.describe()))
+}
+
+/// The command line without the commands.
+fn top() -> clap::Command {
+    let about = "git for containers: images and container states as commits in one content-addressed store";
+    let more = "Exit status: 0 done or yes; 1 the answer is no; 2 failed or wrong usage. `rd run` and `rd start -a` end with \
+        the command's own status, 125 where rd failed, 126 where the command can't be invoked, 127 where it isn't found.";
+    // The flags have a description of their own, which isn't the program's.
+    let top = Globals::augment_args(clap::Command::new("rd").version(env!("CARGO_PKG_VERSION"))).about(about);
+    let top = top.long_about(format!("{about}\n\n{more}")).max_term_width(120).disable_help_subcommand(true);
+    top.subcommand_required(true).arg_required_else_help(true)
+}
+
+/// Names of images and containers that are nearly `name`; none where there is no store.
+fn similar_names(store: PathBuf, name: &str) -> Vec<String> {
+    let store = Store::open(store);
+    store.map(|store| plumbing::revision::similar(&store, name)).unwrap_or_default()
+}
+
 /// Say what is wrong with the command line, or print the help; the exit status, which for the object commands is git's.
-pub fn misused(error: &clap::Error) -> ExitCode {
+fn misused(error: clap::Error, args: &[OsString]) -> ExitCode {
     // A reader that has gone needs no help.
     let _ = error.print();
-    let matches = Cli::command().ignore_errors(true).try_get_matches();
-    let command = matches.ok().and_then(|matches| matches.subcommand_name().map(str::to_owned));
-    let is_object_command = command.is_some_and(|name| crate::git::COMMANDS.contains(&name.as_str()));
+    let is_object_command =
+        args.get(place(args)).and_then(|word| word.to_str()).is_some_and(|word| crate::git::COMMANDS.contains(&word));
     match error.exit_code() {
         0 => ExitCode::SUCCESS,
-        _ if shows_reflogs() => ExitCode::from(crate::report::FATAL),
-        _ if is_object_command => ExitCode::from(crate::report::USAGE),
-        _ => ExitCode::from(crate::report::FAILED),
+        _ if shows_reflogs() => ExitCode::from(report::FATAL),
+        _ if is_object_command => ExitCode::from(report::USAGE),
+        _ => ExitCode::from(report::FAILED),
     }
 }
 
@@ -149,92 +194,102 @@ fn shows_reflogs() -> bool {
     words.get(at + 1).is_none_or(|word| !["exists", "expire", "delete", "list"].contains(&word.as_str()))
 }
 
-/// Declares the commands once: variant, module of the same name in `commands`.
-macro_rules! commands {
-    ($($(#[$attribute:meta])* $variant:ident => $module:ident,)*) => {
-        #[derive(Subcommand)]
-        enum Command {
-            $($(#[$attribute])* $variant(commands::$module::Args),)*
-        }
+/// Runs a command; the outer error is one of its arguments.
+type Run = fn(&ArgMatches, &Globals) -> Result<Result<ExitCode, Failure>, clap::Error>;
 
-        impl Cli {
-            /// Run the command; its exit status.
-            pub fn run(self) -> Result<ExitCode, Failure> {
-                let module = match &self.command {
-                    $(Command::$variant(_) => stringify!($module),)*
-                };
-                let is_gits = crate::git::COMMANDS.contains(&module.replace('_', "-").as_str());
-                let done = match self.command {
-                    $(Command::$variant(args) => commands::$module::run(args, &self.globals),)*
-                };
-                done.map_err(|failure| if is_gits { failure.of_git() } else { failure })
-            }
-        }
+/// A command: its module in `commands`, what it takes and does.
+struct Entry {
+    module: &'static str,
+    is_hidden: bool,
+    augment: fn(clap::Command) -> clap::Command,
+    run: Run,
+}
+
+impl Entry {
+    fn name(&self) -> String {
+        self.module.replace('_', "-")
+    }
+
+    fn describe(&self) -> clap::Command {
+        (self.augment)(clap::Command::new(self.name())).hide(self.is_hidden)
+    }
+}
+
+/// Declares the commands once, each by its module in `commands`.
+macro_rules! commands {
+    ($($module:ident $($hidden:ident)?,)*) => {
+        const COMMANDS: &[Entry] = &[$(Entry {
+            module: stringify!($module),
+            is_hidden: !stringify!($($hidden)?).is_empty(),
+            augment: <commands::$module::Args as Args>::augment_args,
+            run: |matches, globals| {
+                let args = <commands::$module::Args as FromArgMatches>::from_arg_matches(matches)?;
+                Ok(commands::$module::run(args, globals))
+            },
+        },)*];
     };
 }
 
 // Commands first, in the order a user meets them; then the object commands.
 commands! {
-    Run => run,
-    Create => create,
-    Start => start,
-    Ps => ps,
-    Rm => rm,
-    Import => import,
-    Load => load,
-    Export => export,
-    Pull => pull,
-    Mount => mount,
-    Umount => umount,
-    Init => init,
-    Commit => commit,
-    Diff => diff,
-    Log => log,
-    Show => show,
-    Images => images,
-    Tag => tag,
-    Rmi => rmi,
-    Inspect => inspect,
-    History => history,
-    Image => image,
-    Container => container,
-    System => system,
-    Prune => prune,
-    Gc => gc,
-    Repack => repack,
-    Info => info,
-    Version => version,
-    Completion => completion,
-    #[command(hide = true)]
-    Monitor => monitor,
-    Bundle => bundle,
-    CatFile => cat_file,
-    CheckoutTree => checkout_tree,
-    CommitTree => commit_tree,
-    CountObjects => count_objects,
-    Describe => describe,
-    DiffRoot => diff_root,
-    DiffTree => diff_tree,
-    ForEachRef => for_each_ref,
-    Fsck => fsck,
-    HashObject => hash_object,
-    LayerTar => layer_tar,
-    LsRoot => ls_root,
-    LsTree => ls_tree,
-    MergeBase => merge_base,
-    Mkfs => mkfs,
-    Mktree => mktree,
-    NameRev => name_rev,
-    PackRefs => pack_refs,
-    Reflog => reflog,
-    RevList => rev_list,
-    RevParse => rev_parse,
-    ShowRef => show_ref,
-    SymbolicRef => symbolic_ref,
-    UpdateRef => update_ref,
-    WriteTree => write_tree,
-    UploadPack => upload_pack,
-    ReceivePack => receive_pack,
-    #[command(hide = true)]
-    RemoteHelper => remote_helper,
+    run,
+    create,
+    start,
+    ps,
+    rm,
+    import,
+    load,
+    export,
+    pull,
+    mount,
+    umount,
+    init,
+    commit,
+    diff,
+    log,
+    show,
+    images,
+    tag,
+    rmi,
+    inspect,
+    history,
+    image,
+    container,
+    system,
+    prune,
+    gc,
+    repack,
+    info,
+    version,
+    completion,
+    monitor hidden,
+    bundle,
+    cat_file,
+    checkout_tree,
+    commit_tree,
+    count_objects,
+    describe,
+    diff_root,
+    diff_tree,
+    for_each_ref,
+    fsck,
+    hash_object,
+    layer_tar,
+    ls_root,
+    ls_tree,
+    merge_base,
+    mkfs,
+    mktree,
+    name_rev,
+    pack_refs,
+    reflog,
+    rev_list,
+    rev_parse,
+    show_ref,
+    symbolic_ref,
+    update_ref,
+    write_tree,
+    upload_pack,
+    receive_pack,
+    remote_helper hidden,
 }

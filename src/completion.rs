@@ -1,13 +1,13 @@
 //! Completion in shells: the shell asks rd itself, so that names of images and containers are completed too.
 
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::CompleteEnv;
 use plumbing::Store;
 use plumbing::store::refs::CONTAINERS;
 use porcelain::image;
 
-use crate::cli::{Cli, default_store_dir};
+use crate::cli::{self, default_store_dir};
 
 /// The variable by which a shell's completion function asks.
 pub const VARIABLE: &str = "RD_COMPLETE";
@@ -21,7 +21,7 @@ pub fn answer() {
 
 /// The command line, its arguments knowing what can stand for them.
 fn command() -> Command {
-    with_candidates(Cli::command())
+    with_candidates(cli::command())
 }
 
 fn with_candidates(command: Command) -> Command {

@@ -165,16 +165,13 @@ fn public_items_of_the_libraries_are_documented() {
 fn commands() -> Vec<(String, bool)> {
     let text = read("src/cli.rs");
     let list = text.split("\ncommands! {\n").nth(1).and_then(|rest| rest.split("\n}").next()).unwrap();
-    let mut hidden = false;
-    let mut commands = Vec::new();
-    for line in list.lines().map(str::trim) {
-        if let Some((_, module)) = line.split_once(" => ") {
-            commands.push((module.trim_end_matches(',').to_owned(), !hidden));
-            hidden = false;
-        } else if line.contains("hide = true") {
-            hidden = true;
-        }
-    }
+    let words = list.lines().map(|line| line.trim().trim_end_matches(','));
+    let commands: Vec<_> = words
+        .map(|line| match line.strip_suffix(" hidden") {
+            Some(module) => (module.to_owned(), false),
+            None => (line.to_owned(), true),
+        })
+        .collect();
     assert!(commands.len() > 5, "src/cli.rs has changed: {list}");
     commands
 }

@@ -124,7 +124,7 @@ fn is_tag(text: &str) -> bool {
 }
 
 /// Escape what git allows in no ref: `:`, `..`, a last `.` and a last `.lock` (git-check-ref-format(1)).
-fn escape(component: &str) -> String {
+pub(crate) fn escape(component: &str) -> String {
     let mut out = component.replace(':', "%3A").replace("..", ".%2E");
     if let Some(stem) = out.strip_suffix(".lock") {
         out = format!("{stem}%2Elock");

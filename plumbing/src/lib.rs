@@ -8,6 +8,7 @@
 
 pub mod ancestry;
 pub mod archive;
+pub mod artifact;
 pub mod bundle;
 pub mod capture;
 pub mod checkout;

@@ -246,7 +246,8 @@ impl Rounds {
             Action::Repack => self.judge.rd(&["repack", "-q", "--cold", "now"]),
             Action::GitPackRefs => {
                 let mut git = self.judge.git();
-                git.args(["pack-refs", "--all"]);
+                // Not one of those that `kill_all` finds: nobody would break the locks that it leaves.
+                git.args(["pack-refs", "--all"]).env_remove("RD_ROOT");
                 git
             }
         }
@@ -326,7 +327,8 @@ impl Rounds {
         if [Action::Import, Action::ImportElsewhere, Action::Commit].contains(&action) {
             self.reported.extend(id);
         }
-        if right { None } else { complain("did not do what it said") }
+        let found: Vec<_> = names.iter().map(|name| (name, refs.get(name), self.judge.reflog(name))).collect();
+        if right { None } else { complain(&format!("did not do what it said; now there is {found:#?}")) }
     }
 
     /// Whether there is nothing that the command could do.

@@ -14,6 +14,7 @@ mod state;
 pub mod text;
 pub mod trees;
 mod walk;
+mod window;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use gix::bstr::ByteSlice;
 use gix::diff::blob::unified_diff::{ConsumeHunk, ContextSize, DiffLineKind, HunkHeader};
 use gix::diff::blob::{Algorithm, Diff, InternedInput, UnifiedDiff, diff_with_slider_heuristics, sources::byte_lines};
 
+use super::window::Window;
 use crate::{Error, Id, Result, Store};
 
 /// Files beyond this size in bytes are compared by id alone.
@@ -48,8 +49,7 @@ impl Contents {
             return Ok(Self::Binary);
         }
         reader.take(limit).read_to_end(&mut bytes).map_err(failed())?;
-        let is_long = || bytes.find_iter("\n").count() > most_lines;
-        Ok(if most_lines < usize::MAX && is_long() { Self::Binary } else { Self::Text(bytes) })
+        Ok(if count_lines(&bytes) as usize > most_lines { Self::Binary } else { Self::Text(bytes) })
     }
 }
 
@@ -60,7 +60,9 @@ pub fn is_binary(bytes: &[u8]) -> bool {
 
 /// How many lines were added and removed from `before` to `after`.
 pub fn count(before: &[u8], after: &[u8]) -> (u32, u32) {
-    let input = InternedInput::new(byte_lines(before), byte_lines(after));
+    // Where equal lines are told to be makes no difference to how many there are.
+    let window = Window::around(before, after, 0);
+    let input = InternedInput::new(byte_lines(window.before), byte_lines(window.after));
     let diff = Diff::compute(Algorithm::Myers, &input);
     (diff.count_additions(), diff.count_removals())
 }
@@ -91,14 +93,30 @@ pub struct Hunk<'a> {
 
 /// The hunks from `before` to `after`, each with up to `context` unchanged lines on both sides.
 pub fn hunks<'a>(before: &'a [u8], after: &'a [u8], context: u32) -> Vec<Hunk<'a>> {
-    let input = InternedInput::new(byte_lines(before), byte_lines(after));
+    let whole = || hunks_in(&Window::whole(before, after), context);
+    let found = hunks_in(&Window::around(before, after, context), context).or_else(whole);
+    found.expect("because of whole files nothing is left out")
+}
+
+/// The hunks in a part of two files; `None` where more of them has to be seen.
+fn hunks_in<'a>(window: &Window<'a>, context: u32) -> Option<Vec<Hunk<'a>>> {
+    let input = InternedInput::new(byte_lines(window.before), byte_lines(window.after));
     let diff = diff_with_slider_heuristics(Algorithm::Myers, &input);
+    let last = diff.hunks().last();
+    if last.is_some_and(|last| {
+        window.may_go_on(&last.before, input.before.len() as u32)
+            || window.may_go_on(&last.after, input.after.len() as u32)
+    }) {
+        return None;
+    }
     let collected = UnifiedDiff::new(&diff, &input, Collect(Vec::new()), ContextSize::symmetrical(context)).consume();
     let found = collected.expect("because collecting can't fail");
-    let old: Vec<&'a [u8]> = byte_lines(before).collect();
-    let new: Vec<&'a [u8]> = byte_lines(after).collect();
+    let old: Vec<&'a [u8]> = byte_lines(window.before).collect();
+    let new: Vec<&'a [u8]> = byte_lines(window.after).collect();
+    let above = count_lines(window.above);
     let mut searched = 0;
-    let mut heading = None;
+    // Of lines that were left out, only the nearest heading matters.
+    let mut heading = window.above.rsplit(|byte| *byte == b'\n').find_map(as_heading);
     let with_heading = |(header, kinds): (HunkHeader, Vec<Line>)| {
         // git looks upwards for each hunk; going down once finds the same.
         let start = header.before_hunk_start as usize - 1;
@@ -106,9 +124,14 @@ pub fn hunks<'a>(before: &'a [u8], after: &'a [u8], context: u32) -> Vec<Hunk<'a
             heading = as_heading(line).or(heading);
         }
         searched = start;
-        Hunk { heading, ..hunk(&header, kinds, &old, &new) }
+        let Hunk { before, after, lines, .. } = hunk(&header, kinds, &old, &new);
+        Hunk { heading, before: (before.0 + above, before.1), after: (after.0 + above, after.1), lines }
     };
-    found.into_iter().map(with_heading).collect()
+    Some(found.into_iter().map(with_heading).collect())
+}
+
+fn count_lines(bytes: &[u8]) -> u32 {
+    bytes.iter().map(|byte| u32::from(*byte == b'\n')).sum()
 }
 
 fn hunk<'a>(header: &HunkHeader, kinds: Vec<Line>, old: &[&'a [u8]], new: &[&'a [u8]]) -> Hunk<'a> {
@@ -178,6 +201,31 @@ mod tests {
         assert_eq!(hunks(before, after, 1)[0].heading, Some(&b"main:"[..]));
         assert_eq!(hunks(before, after, 1)[0].before, (6, 2));
         assert_eq!(count(before, after), (1, 1));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn leaving_out_what_is_equal_changes_nothing(
+            lines in proptest::collection::vec(0..6usize, 0..900),
+            edits in proptest::collection::vec((0..900usize, 0..4usize, proptest::collection::vec(0..6usize, 0..4)), 0..3),
+            repeated in proptest::bool::ANY,
+        ) {
+            let text = |lines: &[usize]| -> Vec<u8> {
+                let words = ["a\n", "  a\n", "\n", "b\n", "head:\n", "c\n"];
+                lines.iter().flat_map(|line| words[if repeated { line / 5 } else { *line }].bytes()).collect()
+            };
+            let mut changed = lines.clone();
+            for (at, gone, come) in edits {
+                let at = at.min(changed.len());
+                let end = (at + gone).min(changed.len());
+                changed.splice(at..end, come);
+            }
+            let (before, after) = (text(&lines), text(&changed));
+            for context in [0, 3] {
+                let whole = hunks_in(&Window::whole(&before, &after), context).unwrap();
+                proptest::prop_assert_eq!(hunks(&before, &after, context), whole);
+            }
+        }
     }
 
     #[test]

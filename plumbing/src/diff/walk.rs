@@ -23,10 +23,43 @@ pub(super) fn compare(store: &Store, before: Side<'_>, after: Side<'_>, options:
     let top = |side| FolderRef::top(side).map(Item::Folder);
     let mut walk = Walk { store, options, changes: Vec::new(), todo: Vec::new() };
     walk.push(Pair { path: BString::default(), before: top(before), after: top(after) });
-    while let Some(pair) = walk.todo.pop() {
-        walk.visit(pair)?;
+    // The first folders one level after the other, so that there is enough to share out.
+    while walk.todo.len() < MANY && !walk.todo.is_empty() {
+        for pair in std::mem::take(&mut walk.todo) {
+            walk.visit(pair)?;
+        }
     }
-    Ok(walk.changes)
+    let todo = std::mem::take(&mut walk.todo);
+    let mut changes = std::mem::take(&mut walk.changes);
+    for more in walk_shared(store, options, todo)? {
+        changes.extend(more);
+    }
+    Ok(changes)
+}
+
+/// From so many folders on it is worth it to start threads.
+const MANY: usize = 48;
+
+/// Walk on from these pairs, on all processors.
+fn walk_shared<'a>(store: &Store, options: &Options, todo: Vec<Pair<'a>>) -> Result<Vec<Vec<Change>>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(todo.len());
+    if threads < 2 {
+        return Ok(vec![Walk { store, options, changes: Vec::new(), todo }.finish()?]);
+    }
+    let mut shares: Vec<Vec<Pair<'a>>> = (0..threads).map(|_| Vec::new()).collect();
+    for (number, pair) in todo.into_iter().enumerate() {
+        shares[number % threads].push(pair);
+    }
+    let shared = store.share();
+    std::thread::scope(|scope| {
+        let begin = |todo| {
+            let shared = &shared;
+            scope.spawn(move || Walk { store: &shared.to_local(), options, changes: Vec::new(), todo }.finish())
+        };
+        let walks: Vec<_> = shares.into_iter().map(begin).collect();
+        let ended = walks.into_iter().map(|walk| walk.join());
+        ended.map(|changes| changes.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
 }
 
 struct Walk<'a, 's> {
@@ -37,6 +70,14 @@ struct Walk<'a, 's> {
 }
 
 impl<'a> Walk<'a, '_> {
+    /// Visit what is on the list, and what comes of it; the changes.
+    fn finish(mut self) -> Result<Vec<Change>> {
+        while let Some(pair) = self.todo.pop() {
+            self.visit(pair)?;
+        }
+        Ok(self.changes)
+    }
+
     /// Put a pair on the list, unless it can't have a change that is asked for.
     fn push(&mut self, pair: Pair<'a>) {
         let pruned = self.options.paths.as_ref().is_some_and(|paths| !paths.may_match_below(pair.path.as_bstr()));

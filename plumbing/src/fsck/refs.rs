@@ -7,6 +7,7 @@ use gix::bstr::{BStr, ByteSlice};
 
 use super::Issues;
 use super::objects::list;
+use crate::artifact::ARTIFACTS;
 use crate::store::refs::{CONTAINERS, IMAGES};
 use crate::{Error, Id, ImageName, Result, Store};
 
@@ -57,7 +58,7 @@ pub(super) fn label(name: &str) -> String {
 }
 
 fn is_rds(name: &str) -> bool {
-    [IMAGES, CONTAINERS, "refs/volumes/", "refs/builds/"].iter().any(|prefix| name.starts_with(prefix))
+    [IMAGES, ARTIFACTS, CONTAINERS, "refs/volumes/", "refs/builds/"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// All refs by full name.

@@ -1,6 +1,7 @@
 //! From the names to all that they need: commits, their trees, what is in these.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::io::Read;
 use std::rc::Rc;
 
 use gix::bstr::{BStr, BString, ByteSlice};
@@ -10,7 +11,9 @@ use super::contents::Contents;
 use super::objects::Objects;
 use super::refs::Tip;
 use super::{Issues, Options};
+use crate::artifact::Manifest;
 use crate::commit::State;
+use crate::digest::{Digest, Hasher};
 use crate::root::RootIds;
 use crate::{Error, Id, Result, Store};
 
@@ -226,6 +229,9 @@ impl<'a> Walk<'a> {
         }
         let tree = commit.tree();
         let Some((_, data)) = self.read(&tree, Some(Kind::Tree), label) else { return };
+        if let Ok(Some((manifest, blobs))) = crate::artifact::decode(&tree, &data) {
+            return self.artifact(&manifest, blobs.as_ref(), label);
+        }
         match State::decode(&tree, &data) {
             Ok(state) => self.state(&tree, &state, label),
             Err(error) => {
@@ -235,6 +241,41 @@ impl<'a> Walk<'a> {
                     self.issues.note(format!("commit {id} of '{label}' is not rd's: {error}"));
                 }
                 self.tree(&tree, &Here { label, part: ":" });
+            }
+        }
+    }
+
+    /// An artifact: its manifest, and its blobs against their digests.
+    fn artifact(&mut self, manifest: &Id, blobs: Option<&Id>, label: &str) {
+        if let Some((_, data)) = self.read(manifest, Some(Kind::Blob), &format!("{label}:manifest"))
+            && let Err(error) = Manifest::parse(&data, None)
+        {
+            self.damaged_object(manifest, &reason(&error), &format!("{label}:manifest"));
+        }
+        let Some(tree) = blobs else { return };
+        let Some((_, data)) = self.read(tree, Some(Kind::Tree), &format!("{label}:artifact")) else { return };
+        let blobs = match crate::artifact::decode_blobs(tree, &data) {
+            Ok(blobs) => blobs,
+            Err(error) => return self.damaged_object(tree, &reason(&error), &format!("{label}:artifact")),
+        };
+        for (digest, id) in blobs {
+            let owner = format!("{label}:artifact/{}", digest.hex());
+            if let Some(number) = self.content(&id, None) {
+                self.issues.add_owner(number, owner);
+            } else if self.options.full && self.digest_of(&id).is_ok_and(|found| found != digest) {
+                self.damaged_object(&id, "it is not what its digest says", &owner);
+            }
+        }
+    }
+
+    fn digest_of(&self, id: &Id) -> Result<Digest> {
+        let (mut reader, _) = self.store.blob_reader(id)?;
+        let mut hasher = Hasher::default();
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            match reader.read(&mut buffer).map_err(Error::io("read", id.to_string()))? {
+                0 => return Ok(hasher.finish()),
+                count => hasher.update(&buffer[..count]),
             }
         }
     }

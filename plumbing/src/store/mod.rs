@@ -44,6 +44,26 @@ pub(crate) use staging::Staging;
 
 use crate::{Error, Id, Result};
 
+/// A store for other threads: each makes one of its own of it, which is cheap.
+pub(crate) struct SharedStore {
+    dir: PathBuf,
+    repo: gix::ThreadSafeRepository,
+    ordinary: bool,
+    sweeps: u64,
+}
+
+impl SharedStore {
+    pub(crate) fn to_local(&self) -> Store {
+        Store {
+            dir: self.dir.clone(),
+            repo: self.repo.to_thread_local(),
+            ordinary: self.ordinary,
+            held: hold::Held::default(),
+            sweeps: self.sweeps,
+        }
+    }
+}
+
 /// How often an object is looked for anew before it is missing.
 const TRIES: usize = 2;
 
@@ -125,6 +145,12 @@ impl Store {
     /// The store's folder.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The store for other threads to read.
+    pub(crate) fn share(&self) -> SharedStore {
+        let repo = self.repo.clone().into_sync();
+        SharedStore { dir: self.dir.clone(), repo, ordinary: self.ordinary, sweeps: self.sweeps }
     }
 
     /// The git repository that the store is.

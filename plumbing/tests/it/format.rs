@@ -289,3 +289,20 @@ fn a_layer_recipe_is_that_of_the_page() {
         assert_eq!(git.stdout.as_bstr(), format!("{listed}\n"));
     });
 }
+
+#[test]
+fn an_artifact_has_the_ids_of_the_page() {
+    with_store(|store| {
+        let mut batch = store.batch();
+        let bytes = b"hello\n";
+        let id = batch.write_content(bytes.len() as u64, &mut &bytes[..]).unwrap();
+        let blobs = BTreeMap::from([(plumbing::digest::Digest::of(bytes), id)]);
+        let commit = plumbing::artifact::write(&mut batch, b"{}", &blobs, Vec::new()).unwrap();
+        batch.finish().unwrap();
+        let tree = store.repo().find_commit(commit).unwrap().tree().unwrap();
+        let artifact = tree.find_entry("artifact").unwrap().object_id();
+        let found = [("artifact", artifact), ("tree", tree.id), ("commit", commit)];
+        let found: Vec<_> = found.iter().map(|(name, id)| format!("{name:<8}  {id}")).collect();
+        assert_eq!(block("artifact").lines().collect::<Vec<_>>(), found);
+    });
+}

@@ -24,6 +24,9 @@ const MODE: u32 = 0o444;
 /// How long git's locks are waited for, as git itself does.
 const WAIT_FOR_GIT: Duration = Duration::from_secs(1);
 
+/// How long one of git's that is younger than that: most likely its owner lives, on a slow disk.
+const WAIT_FOR_YOUNG: Duration = Duration::from_secs(20);
+
 /// How long those of a living rd are: it holds them for milliseconds, but there may be many before us.
 const WAIT_FOR_RD: Duration = Duration::from_secs(60);
 
@@ -45,7 +48,9 @@ enum Owner {
     /// It was given up, or broken: try again at once.
     Nobody,
     Rd,
-    Git,
+    Git {
+        is_young: bool,
+    },
 }
 
 impl Lock {
@@ -67,7 +72,8 @@ impl Lock {
                             continue;
                         }
                         Owner::Rd => WAIT_FOR_RD,
-                        Owner::Git => WAIT_FOR_GIT,
+                        Owner::Git { is_young: true } => WAIT_FOR_YOUNG,
+                        Owner::Git { is_young: false } => WAIT_FOR_GIT,
                     };
                     if begun.elapsed() > limit {
                         return Err(in_use(target, &path));
@@ -151,7 +157,8 @@ fn owner(path: &Path) -> Owner {
     let read = (&mut file).take(MARK.len() as u64 + 1).read_to_end(&mut bytes);
     let is_rds = bytes == MARK || bytes.is_empty() && file.metadata().is_ok_and(|about| about.mode() & 0o222 == 0);
     if read.is_err() || !is_rds {
-        return Owner::Git;
+        let age = file.metadata().and_then(|about| about.modified()).map(|made| made.elapsed().unwrap_or_default());
+        return Owner::Git { is_young: age.is_ok_and(|age| age < WAIT_FOR_YOUNG) };
     }
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         return Owner::Rd;
@@ -199,10 +206,25 @@ mod tests {
     #[test]
     fn a_lock_of_gits_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("ref.lock"), "").unwrap();
+        let long_ago = std::time::SystemTime::now() - 2 * WAIT_FOR_YOUNG;
+        File::create(dir.path().join("ref.lock")).unwrap().set_modified(long_ago).unwrap();
         let error = Lock::acquire(&dir.path().join("ref")).unwrap_err();
         assert!(error.to_string().contains("can't lock"), "{error}");
         assert!(dir.path().join("ref.lock").exists());
+    }
+
+    #[test]
+    fn a_young_lock_of_gits_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, lock) = (dir.path().join("ref"), dir.path().join("ref.lock"));
+        std::fs::write(&lock, "").unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(WAIT_FOR_GIT + Duration::from_millis(300));
+                std::fs::remove_file(&lock).unwrap();
+            });
+            Lock::acquire(&target).unwrap();
+        });
     }
 
     #[test]

@@ -73,15 +73,25 @@ impl Store {
 
     /// Point the ref `name` at `id`, if it is what `expect` says; `Raced` where it isn't.
     pub fn update_ref(&self, name: &str, id: Id, expect: Expect, message: &str) -> Result<()> {
-        self.edit(name, update(id, expect, message))
+        self.update_refs([(name, expect)], id, message)
+    }
+
+    /// Point several refs at `id`, all of them or, where one isn't what is expected, none.
+    pub fn update_refs<'a>(
+        &self,
+        refs: impl IntoIterator<Item = (&'a str, Expect)>,
+        id: Id,
+        message: &str,
+    ) -> Result<()> {
+        let edit =
+            |(name, expect)| Ok(RefEdit { change: update(id, expect, message), name: full_name(name)?, deref: false });
+        let edits = refs.into_iter().map(edit).collect::<Result<_>>()?;
+        self.prepare_refs(edits)?.commit()
     }
 
     /// Remove the ref `name`, which must be at `id`. Where it was is remembered ([`removed`](Self::removed)).
     pub fn delete_ref(&self, name: &str, id: Id) -> Result<()> {
-        self.edit(name, Change::Delete { expected: Expect::Id(id).into(), log: RefLog::AndReference })
-    }
-
-    fn edit(&self, name: &str, change: Change) -> Result<()> {
+        let change = Change::Delete { expected: Expect::Id(id).into(), log: RefLog::AndReference };
         let edit = RefEdit { change, name: full_name(name)?, deref: false };
         self.prepare_refs(vec![edit])?.commit()
     }
