@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -278,23 +278,25 @@ impl Reader {
     }
 }
 
-/// Remove files in `dir` that nobody writes to and that are older than `age`: what broke off, and didn't go on. Gives their bytes.
-pub fn clear(dir: &Path, age: std::time::Duration) -> Result<u64> {
+/// Remove what broke off before `cutoff` (in seconds since 1970) and didn't go on, unless it is only to be told; the number of
+/// files, and what they take on the disk.
+pub fn clear(dir: &Path, cutoff: i64, dry_run: bool) -> Result<(usize, u64)> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
         Err(error) => return Err(Error::io("read", dir, error)),
     };
-    let mut freed = 0;
+    let (mut count, mut bytes) = (0, 0);
     for entry in entries {
         let path = entry.on("read", dir)?.path();
         let Ok(file) = File::open(&path) else { continue };
+        // Somebody is at it.
         let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else { continue };
         let about = lock.metadata().on("stat", &path)?;
-        let is_old = about.modified().ok().and_then(|time| time.elapsed().ok()).is_some_and(|passed| passed >= age);
-        if is_old && fs::remove_file(&path).is_ok() {
-            freed += about.len();
+        if about.mtime() < cutoff && (dry_run || fs::remove_file(&path).is_ok()) {
+            count += 1;
+            bytes += about.blocks() * 512;
         }
     }
-    Ok(freed)
+    Ok((count, bytes))
 }

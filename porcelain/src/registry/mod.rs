@@ -10,6 +10,8 @@ mod credentials;
 mod downloads;
 mod helper;
 mod host;
+#[cfg(test)]
+mod hostile;
 mod http;
 mod pull;
 mod reference;
