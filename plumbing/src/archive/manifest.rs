@@ -53,6 +53,7 @@ fn find_below<S: Source>(
         return Ok(None);
     }
     let bytes = source.manifest(descriptor)?;
+    refuse_odd(&bytes, &descriptor.digest().to_string())?;
     if !is_index(descriptor.media_type(), &bytes) {
         return Ok(Some(Found { bytes, descriptor: descriptor.clone() }));
     }
@@ -100,7 +101,6 @@ pub(super) fn parse_index(bytes: &[u8], name: &str) -> Result<ImageIndex> {
 /// The image that a manifest describes. `Unsupported` where it is no image's, or one of docker's first schema.
 pub fn image<S: Source>(source: &mut S, found: Found) -> Result<Image, S::Error> {
     let digest = found.descriptor.digest().to_string();
-    refuse_schema_1(&found.bytes, &digest)?;
     let manifest: ImageManifest = serde_json::from_slice(&found.bytes).map_err(|error| Error::Invalid {
         what: "image manifest",
         input: digest.clone(),
@@ -120,16 +120,20 @@ pub fn image<S: Source>(source: &mut S, found: Found) -> Result<Image, S::Error>
     Ok(Image { config, layers, manifest: Some(found.bytes) })
 }
 
-/// Docker's first schema has neither a configuration nor diff ids.
-fn refuse_schema_1(bytes: &[u8], digest: &str) -> Result<()> {
-    let version = serde_json::from_slice::<serde_json::Value>(bytes).ok();
-    let version = version.and_then(|manifest| manifest.get("schemaVersion").and_then(serde_json::Value::as_u64));
-    if version != Some(1) {
-        return Ok(());
+/// Docker's first schema has neither a configuration nor diff ids; and what is an index as well as a manifest would be one thing
+/// to some and another to others.
+fn refuse_odd(bytes: &[u8], digest: &str) -> Result<()> {
+    let Ok(serde_json::Value::Object(manifest)) = serde_json::from_slice(bytes) else { return Ok(()) };
+    if manifest.get("schemaVersion").and_then(serde_json::Value::as_u64) == Some(1) {
+        let why = "schema 1 says neither what the layers are decompressed nor what the image is; pushed again by any engine of \
+                   the last years it becomes schema 2";
+        return Err(Error::Unsupported { what: format!("manifest {digest}"), why: why.into() });
     }
-    let why = "schema 1 says neither what the layers are decompressed nor what the image is; pushed again by any engine of \
-               the last years it becomes schema 2";
-    Err(Error::Unsupported { what: format!("manifest {digest}"), why: why.into() })
+    if manifest.contains_key("manifests") && (manifest.contains_key("config") || manifest.contains_key("layers")) {
+        let why = "it is an index and an image's manifest at the same time".into();
+        return Err(Error::Invalid { what: "manifest", input: digest.into(), why });
+    }
+    Ok(())
 }
 
 /// The digest of a descriptor.

@@ -207,9 +207,7 @@ impl Shared {
             self.changed.notify_all();
             !state.ended
         });
-        if let Err(Error::Io { source, .. }) = &done
-            && source.kind() == io::ErrorKind::StorageFull
-        {
+        if done.is_err() && !may_go_on(&done, transfer.at) {
             let _ = fs::remove_file(self.path(&digest));
         }
         done?;
@@ -232,6 +230,11 @@ impl Shared {
         // If the other one removes the file, we have what it brought all the same.
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| Error::io("lock", &path, errno))
     }
+}
+
+/// Whether what came is worth keeping for a later command: not where the disk is full, nor of a server that breaks rules.
+fn may_go_on(done: &Result<()>, at: u64) -> bool {
+    at > 0 && matches!(done, Err(Error::Unreachable { .. } | Error::Answer { .. } | Error::Denied { .. }))
 }
 
 /// Reads a blob while it comes.

@@ -579,6 +579,7 @@ fn schema_1_artifacts_and_nonsense_are_refused_with_a_reason() {
                 "digest": Digest::of(b"{}").to_string()}, "layers": []}),
             "no image's",
         ),
+        (json!({"schemaVersion": 2, "mediaType": OCI, "manifests": [], "layers": []}), "at the same time"),
         (json!({"schemaVersion": 2}), "invalid image"),
         (json!([[[]]]), "invalid image"),
     ] {

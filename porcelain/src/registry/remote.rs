@@ -210,7 +210,7 @@ impl At {
         let digest = manifest.digest();
         let promised = if target.starts_with("sha256:") { Some(target) } else { answer.digest.as_deref() };
         // The digest of a signed manifest of the first schema is that of a part of it.
-        let is_signed = media_type.contains("manifest.v1+");
+        let is_signed = media_type.contains("docker.distribution.manifest.v1+");
         if let Some(promised) = promised.filter(|text| text.starts_with("sha256:") && !is_signed)
             && promised != digest.to_string()
         {
