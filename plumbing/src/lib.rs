@@ -9,6 +9,7 @@
 pub mod ancestry;
 pub mod archive;
 pub mod artifact;
+pub mod blobs;
 pub mod bundle;
 pub mod capture;
 pub mod checkout;
@@ -30,6 +31,7 @@ pub mod layer;
 pub mod list;
 pub mod mount_image;
 pub mod name_rev;
+pub mod oci;
 pub mod pathspec;
 pub mod receive_pack;
 pub mod revision;

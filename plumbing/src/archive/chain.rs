@@ -3,7 +3,9 @@
 //! The commits of the steps are determined by layers and history alone (`docs/format.md`, "Commits"), so that images
 //! share those of a common base on every machine. Steps that the store has already are not read again.
 
+use std::fs::File;
 use std::io::Read;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -11,6 +13,7 @@ use super::known::{self, Known};
 use crate::commit::{NewCommit, State, neutral_signature};
 use crate::config::{ImageConfig, parse_time};
 use crate::digest::Digest;
+use crate::layer::compression::{Compression, sniff};
 use crate::layer::{Form, Unpacker};
 use crate::root::{Root, RootIds};
 use crate::store::Batch;
@@ -39,8 +42,18 @@ pub struct LayerBlob {
     pub expected: Option<(Digest, u64)>,
 }
 
-/// A layer's bytes, compressed or not, and their number.
-pub type LayerBytes = (Box<dyn Read + Send>, u64);
+/// Gives the file of a layer that has arrived.
+pub type WholeFile = Box<dyn FnOnce() -> Option<Arc<File>>>;
+
+/// A layer's bytes, compressed or not.
+pub struct LayerBytes {
+    /// The bytes.
+    pub reader: Box<dyn Read + Send>,
+    /// Their number.
+    pub size: u64,
+    /// A file on the store's filesystem that has just these bytes when they were read, and that nobody writes to any more.
+    pub file: Option<WholeFile>,
+}
 
 /// A step of an image's history.
 #[derive(Debug, PartialEq, Eq)]
@@ -166,20 +179,29 @@ fn new_commit(parent: Option<Id>, message: String, created: i64) -> NewCommit {
     NewCommit { parents: parent.into_iter().collect(), author: who.clone(), committer: who, message: message.into() }
 }
 
-/// Unpack a layer; its recipe. It must be what the image's description says.
-fn unpack(
-    unpacker: &mut Unpacker<'_, '_>,
-    (reader, size): LayerBytes,
-    layer: &LayerBlob,
-    diff_id: &Digest,
-) -> Result<Id> {
+/// Unpack a layer; its recipe. It must be what the image's description says. Compressed bytes are kept.
+fn unpack(unpacker: &mut Unpacker<'_, '_>, bytes: LayerBytes, layer: &LayerBlob, diff_id: &Digest) -> Result<Id> {
+    let LayerBytes { reader, size, file } = bytes;
     let refused = |why: String| Error::Refused { entry: crate::layer::shown(layer.path.as_str().into()), why };
     if let Some((_, expected)) = layer.expected
         && expected != size
     {
         return Err(refused(format!("it should have {expected} bytes, and has {size}")));
     }
-    let unpacked = unpacker.unpack(Box::new(reader.take(size)), Form::Layer)?;
+    let (compression, reader) = sniff(reader.take(size))?;
+    let kept = match layer.expected {
+        Some((digest, _)) if compression != Compression::None && !unpacker.batch().has_blob(&digest)? => Some(digest),
+        _ => None,
+    };
+    let arrival = match (kept, &file) {
+        (Some(_), None) => Some(unpacker.batch().begin_blob()?),
+        _ => None,
+    };
+    let reader: Box<dyn Read + Send> = match &arrival {
+        Some(arrival) => Box::new(arrival.tee(reader)),
+        None => Box::new(reader),
+    };
+    let unpacked = unpacker.unpack(reader, Form::Layer)?;
     if let Some((digest, _)) = layer.expected
         && unpacked.ending.wire.0 != digest
     {
@@ -187,6 +209,16 @@ fn unpack(
     }
     if unpacked.ending.diff_id != *diff_id {
         return Err(refused(format!("decompressed it should be {diff_id}, and is {}", unpacked.ending.diff_id)));
+    }
+    if let Some(digest) = kept {
+        let arrival = match (arrival, file) {
+            (Some(arrival), _) => arrival,
+            (None, file) => {
+                let file = file.expect("because it is there where no arrival was begun")();
+                unpacker.batch().adopt_blob(&file.expect("because all of it was read"))?
+            }
+        };
+        unpacker.batch().keep_blob(digest, &arrival);
     }
     Ok(unpacked.layer)
 }

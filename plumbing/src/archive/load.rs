@@ -1,7 +1,7 @@
 //! `rd load`: all images of an archive as commits.
 
 use super::blobs::Blobs;
-use super::chain::{Chain, Image};
+use super::chain::{Chain, Image, LayerBlob, LayerBytes};
 use super::docker::missing;
 use super::{Platform, docker, oci};
 use crate::config::LIMIT;
@@ -49,6 +49,9 @@ pub fn load(store: &Store, blobs: &Blobs, platform: &Platform) -> Result<Vec<Loa
 
 fn commit_image(batch: &mut Batch<'_>, blobs: &Blobs, Named { names, image }: Named) -> Result<Loaded> {
     let chain = Chain::new(image)?;
-    let mut open = |layer: &super::LayerBlob| blobs.get(&layer.path)?.ok_or_else(|| missing(&layer.path));
+    let mut open = |layer: &LayerBlob| {
+        let (reader, size) = blobs.get(&layer.path)?.ok_or_else(|| missing(&layer.path))?;
+        Ok(LayerBytes { reader, size, file: None })
+    };
     Ok(Loaded { commit: chain.write(batch, &mut open)?, names })
 }

@@ -12,7 +12,7 @@ mod manifest;
 mod oci;
 
 pub use blobs::Blobs;
-pub use chain::{Chain, Image, LayerBlob, LayerBytes};
+pub use chain::{Chain, Image, LayerBlob, LayerBytes, WholeFile};
 pub use load::{Loaded, load};
 pub use manifest::{Found, Source, find, image};
 

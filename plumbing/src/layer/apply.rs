@@ -75,7 +75,7 @@ impl Targets {
 }
 
 /// What a folder that no layer describes looks like: as in a root that `mkdir -p` made, but at no particular time.
-pub(super) fn implied() -> (Attrs, Time) {
+pub(crate) fn implied() -> (Attrs, Time) {
     (Attrs { mode: 0o755, ..Attrs::default() }, Time { sec: 0, nsec: 0 })
 }
 

@@ -26,7 +26,8 @@ use std::sync::Arc;
 
 use gix::bstr::{BString, ByteSlice};
 
-use apply::{Applier, Edit, Targets, implied};
+pub(crate) use apply::implied;
+use apply::{Applier, Edit, Targets};
 pub use changes::pack_changes;
 use entry::{End, Entries, Entry, Next, Payload, What, refused};
 use flushing::Flushing;

@@ -1,6 +1,7 @@
 //! A batch of writes: contents and objects that become visible and durable together.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +13,8 @@ use super::pack::{Pack, StagedPack};
 use super::staging::Staging;
 use super::unneeded::Unneeded;
 use super::{Store, consolidate, sync};
+use crate::blobs::{Arrival, Arrived};
+use crate::digest::Digest;
 use crate::{Error, Id, Result};
 
 /// Beyond this size a pack is written out and another begun, so that memory stays bounded.
@@ -33,6 +36,10 @@ pub struct Batch<'s> {
     staging: Option<Arc<Staging>>,
     /// Packs that grew to the limit.
     packs: Vec<StagedPack>,
+    /// Compressed layers that are to get names.
+    arrived: Arrived,
+    /// How many began.
+    arrivals: usize,
 }
 
 impl<'s> Batch<'s> {
@@ -48,6 +55,8 @@ impl<'s> Batch<'s> {
             written: HashSet::new(),
             staging: None,
             packs: Vec::new(),
+            arrived: Arrived::default(),
+            arrivals: 0,
         }
     }
 
@@ -160,6 +169,31 @@ impl<'s> Batch<'s> {
         self.write(Kind::Blob, data)
     }
 
+    /// Whether the store keeps the compressed layer `digest`, and will until the batch ends.
+    pub fn has_blob(&mut self, digest: &Digest) -> Result<bool> {
+        self.hold()?;
+        Ok(self.store.find_blob(digest)?.is_some())
+    }
+
+    /// Begin to keep a compressed layer's bytes.
+    pub fn begin_blob(&mut self) -> Result<Arrival> {
+        self.hold()?;
+        self.arrivals += 1;
+        Arrival::create(self.staging()?.path(), &format!("layer-{}", self.arrivals))
+    }
+
+    /// Begin to keep a compressed layer whose bytes are in `file`, which nobody writes to any more.
+    pub fn adopt_blob(&mut self, file: &Arc<File>) -> Result<Arrival> {
+        self.hold()?;
+        self.arrivals += 1;
+        Arrival::of(file, self.staging()?.path(), &format!("layer-{}", self.arrivals))
+    }
+
+    /// Keep what arrived: all bytes of the compressed layer `digest`, as the caller has checked.
+    pub fn keep_blob(&mut self, digest: Digest, arrival: &Arrival) {
+        self.arrived.push(digest, arrival);
+    }
+
     fn pack_dir(&self) -> PathBuf {
         self.store.dir().join("objects/pack")
     }
@@ -181,11 +215,17 @@ impl<'s> Batch<'s> {
 
         // Packs and contents are staged on one filesystem: to flush it covers both.
         let mut files = contents.as_ref().map_or_else(|| Some(Vec::new()), Contents::staged_files);
-        files.iter_mut().for_each(|files| files.extend(packs.iter().flat_map(StagedPack::files)));
+        let arrived = std::mem::take(&mut self.arrived);
+        files
+            .iter_mut()
+            .for_each(|files| files.extend(packs.iter().flat_map(StagedPack::files).chain(arrived.files())));
         self.flush(files)?;
         let mut folders = contents.map_or_else(|| Ok(Some(Vec::new())), Contents::publish)?;
         packs.into_iter().try_for_each(|pack| pack.rename_into(&dir).map(drop))?;
-        folders.iter_mut().for_each(|folders| folders.extend(wrote.then(|| dir.clone())));
+        let blobs = arrived.publish(self.store)?;
+        folders
+            .iter_mut()
+            .for_each(|folders| folders.extend(wrote.then(|| dir.clone()).into_iter().chain(blobs.clone())));
         self.flush(folders)?;
         if wrote { consolidate::run(&dir, self.staging()?.path()) } else { Ok(()) }
     }

@@ -14,15 +14,15 @@ use crate::tarball::Tarball;
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-fn base() -> Vec<u8> {
+pub(crate) fn base() -> Vec<u8> {
     Tarball::default().dir("etc").file("etc/os", "debian").file("etc/old", "o").symlink("lib", "usr/lib").end()
 }
 
-fn upper() -> Vec<u8> {
+pub(crate) fn upper() -> Vec<u8> {
     Tarball::default().file("etc/.wh.old", "").file("lib/x", "x").end()
 }
 
-fn config(layers: &[Vec<u8>], cmd: &str) -> Vec<u8> {
+pub(crate) fn config(layers: &[Vec<u8>], cmd: &str) -> Vec<u8> {
     let ids: Vec<_> = layers.iter().map(|layer| Digest::of(layer).to_string()).collect();
     let mut history = vec![json!({"created": "2024-05-01T10:30:00Z", "created_by": "ADD base /"})];
     history.extend((1..ids.len()).map(|_| json!({"created": "2024-05-01T10:31:00.5Z", "created_by": "RUN change"})));
@@ -33,7 +33,7 @@ fn config(layers: &[Vec<u8>], cmd: &str) -> Vec<u8> {
 }
 
 /// An archive as `docker save` wrote before version 25: layers in folders, the list at the end.
-fn docker(tags: &Value, layers: &[Vec<u8>], cmd: &str) -> Tarball {
+pub(crate) fn docker(tags: &Value, layers: &[Vec<u8>], cmd: &str) -> Tarball {
     let config = config(layers, cmd);
     let name = format!("{}.json", Digest::of(&config).hex());
     let mut tar = Tarball::default();
@@ -52,17 +52,17 @@ fn docker(tags: &Value, layers: &[Vec<u8>], cmd: &str) -> Tarball {
 }
 
 /// An OCI layout in a folder, made blob by blob.
-struct Layout<'p>(&'p Path);
+pub(crate) struct Layout<'p>(pub(crate) &'p Path);
 
 impl Layout<'_> {
-    fn blob(&self, bytes: &[u8], media_type: &str) -> Value {
+    pub(crate) fn blob(&self, bytes: &[u8], media_type: &str) -> Value {
         let digest = Digest::of(bytes);
         std::fs::create_dir_all(self.0.join("blobs/sha256")).unwrap();
         std::fs::write(self.0.join("blobs/sha256").join(digest.hex()), bytes).unwrap();
         json!({"mediaType": media_type, "digest": digest.to_string(), "size": bytes.len()})
     }
 
-    fn manifest(&self, layers: &[Vec<u8>], packed: &[Vec<u8>], cmd: &str) -> Value {
+    pub(crate) fn manifest(&self, layers: &[Vec<u8>], packed: &[Vec<u8>], cmd: &str) -> Value {
         let config = self.blob(&config(layers, cmd), "application/vnd.oci.image.config.v1+json");
         let layers: Vec<_> =
             packed.iter().map(|layer| self.blob(layer, "application/vnd.oci.image.layer.v1.tar")).collect();
@@ -70,14 +70,14 @@ impl Layout<'_> {
         self.blob(manifest.to_string().as_bytes(), MANIFEST)
     }
 
-    fn index(&self, manifests: Value) {
+    pub(crate) fn index(&self, manifests: Value) {
         std::fs::write(self.0.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
         std::fs::write(self.0.join("index.json"), json!({"schemaVersion": 2, "manifests": manifests}).to_string())
             .unwrap();
     }
 }
 
-fn named(mut descriptor: Value, key: &str, name: &str) -> Value {
+pub(crate) fn named(mut descriptor: Value, key: &str, name: &str) -> Value {
     descriptor["annotations"] = json!({ key: name });
     descriptor
 }
@@ -86,15 +86,15 @@ fn amd64() -> Platform {
     Platform::parse("linux/amd64").unwrap()
 }
 
-fn load_bytes(store: &Store, tar: &[u8]) -> Result<Vec<Loaded>, Error> {
+pub(crate) fn load_bytes(store: &Store, tar: &[u8]) -> Result<Vec<Loaded>, Error> {
     load(store, &Blobs::read(store, Box::new(std::io::Cursor::new(tar.to_vec())))?, &amd64())
 }
 
-fn load_dir(store: &Store, dir: &Path) -> Result<Vec<Loaded>, Error> {
+pub(crate) fn load_dir(store: &Store, dir: &Path) -> Result<Vec<Loaded>, Error> {
     load(store, &Blobs::open(store, dir)?, &amd64())
 }
 
-fn first_parents(store: &Store, commit: Id) -> Vec<(Id, String)> {
+pub(crate) fn first_parents(store: &Store, commit: Id) -> Vec<(Id, String)> {
     let mut commits = Vec::new();
     let mut next = Some(commit);
     while let Some(id) = next {

@@ -9,6 +9,7 @@ mod layer;
 mod layer_changes;
 mod layer_properties;
 mod layer_semantics;
+mod oci;
 mod refs;
 mod revision;
 mod root;

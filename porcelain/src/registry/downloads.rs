@@ -12,10 +12,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use nix::fcntl::{Flock, FlockArg};
-use plumbing::archive::{LayerBlob, LayerBytes};
+use plumbing::Store;
+use plumbing::archive::{LayerBlob, LayerBytes, WholeFile};
 use plumbing::digest::Digest;
 
 use super::blob::Transfer;
+use super::pull::downloads_dir;
 use super::remote::Remote;
 use crate::{Error, IoResultExt, Result};
 
@@ -63,6 +65,8 @@ pub(super) struct Downloads {
 struct Shared {
     remote: Arc<Remote>,
     dir: PathBuf,
+    /// The store's folder.
+    store: PathBuf,
     listener: Listener,
     state: Mutex<State>,
     changed: Condvar,
@@ -92,14 +96,27 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The file that a blob grows in.
     fn path(&self, digest: &Digest) -> PathBuf {
         self.dir.join(format!("sha256-{}", digest.hex()))
+    }
+
+    /// The file of a blob that is whole; nobody writes to it.
+    fn whole_path(&self, digest: &Digest) -> PathBuf {
+        self.dir.join(format!("sha256-{}.whole", digest.hex()))
+    }
+
+    fn remove(&self, digest: &Digest) {
+        let _ = fs::remove_file(self.path(digest));
+        let _ = fs::remove_file(self.whole_path(digest));
     }
 }
 
 impl Downloads {
-    /// Begin to bring `layers`, in their order, into files in `dir`.
-    pub(super) fn start(remote: Arc<Remote>, dir: PathBuf, layers: &[LayerBlob], listener: Listener) -> Result<Self> {
+    /// Begin to bring `layers`, in their order.
+    pub(super) fn start(remote: Arc<Remote>, store: &Store, layers: &[LayerBlob], listener: Listener) -> Result<Self> {
+        let dir = downloads_dir(store);
+        let store = store.dir().to_owned();
         fs::create_dir_all(&dir).on("create", &dir)?;
         let mut seen = HashSet::new();
         let wanted = layers.iter().filter_map(|layer| layer.expected).filter(|(digest, _)| seen.insert(*digest));
@@ -108,7 +125,7 @@ impl Downloads {
         blobs.iter().for_each(|blob| listener(Event::Wanted(blob.digest, blob.size)));
         let count = blobs.len().min(AT_ONCE);
         let state = Mutex::new(State { blobs, next: 0, failure: None, ended: false });
-        let shared = Arc::new(Shared { remote, dir, listener, state, changed: Condvar::new() });
+        let shared = Arc::new(Shared { remote, dir, store, listener, state, changed: Condvar::new() });
         let start = |_| {
             let shared = shared.clone();
             std::thread::spawn(move || shared.work())
@@ -123,7 +140,10 @@ impl Downloads {
         let missing = || plumbing::Error::NotFound { what: "layer", name: layer.path.clone() };
         let number = number.ok_or_else(missing)?;
         let size = state.blobs[number].size;
-        Ok((Box::new(Reader { shared: self.shared.clone(), number, at: 0, size }), size))
+        let reader = Box::new(Reader { shared: self.shared.clone(), number, at: 0, size });
+        let shared = self.shared.clone();
+        let file: WholeFile = Box::new(move || shared.state().blobs[number].file.clone());
+        Ok(LayerBytes { reader, size, file: Some(file) })
     }
 
     /// Why the blobs don't come.
@@ -135,15 +155,13 @@ impl Downloads {
     pub(super) fn drop_resumed(&self) -> bool {
         let state = self.shared.state();
         let resumed: Vec<_> = state.blobs.iter().filter(|blob| blob.resumed > 0).collect();
-        resumed.iter().for_each(|blob| drop(fs::remove_file(self.shared.path(&blob.digest))));
+        resumed.iter().for_each(|blob| self.shared.remove(&blob.digest));
         !resumed.is_empty()
     }
 
     /// Forget all files: what was in them is in the store, or isn't what it should be.
     pub(super) fn drop_all(&self) {
-        for blob in &self.shared.state().blobs {
-            let _ = fs::remove_file(self.shared.path(&blob.digest));
-        }
+        self.shared.state().blobs.iter().for_each(|blob| self.shared.remove(&blob.digest));
     }
 }
 
@@ -183,13 +201,15 @@ impl Shared {
             let state = self.state();
             (state.blobs[number].digest, state.blobs[number].size)
         };
-        let lock = self.lock(&digest)?;
-        let file = Arc::new(lock.try_clone().on("open", self.path(&digest))?);
-        let mut there = file.metadata().on("stat", self.path(&digest))?.len();
-        if there > size {
-            file.set_len(0).on("truncate", self.path(&digest))?;
-            there = 0;
-        }
+        let (lock, file) = match self.open(&digest, size)? {
+            Source::Whole(file) => (None, file),
+            Source::Part(lock) => {
+                let file = lock.try_clone().on("open", self.path(&digest))?;
+                (Some(lock), file)
+            }
+        };
+        let file = Arc::new(file);
+        let there = if lock.is_some() { self.begin(&file, &digest, size)? } else { size };
         if there > 0 {
             (self.listener)(Event::Resumed(digest, there));
         }
@@ -211,25 +231,60 @@ impl Shared {
             let _ = fs::remove_file(self.path(&digest));
         }
         done?;
+        if lock.is_some() {
+            fs::rename(self.path(&digest), self.whole_path(&digest)).on("rename", self.path(&digest))?;
+        }
         (self.listener)(Event::Arrived(digest));
         Ok(())
     }
 
-    /// The file of a blob, which nobody else writes to.
-    fn lock(&self, digest: &Digest) -> Result<Flock<File>> {
+    /// The whole blob that another command brought, or its file, which nobody else writes to.
+    fn open(&self, digest: &Digest, size: u64) -> Result<Source> {
         let path = self.path(digest);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&path).on("open", &path)?;
-        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(lock),
-            Err((file, nix::errno::Errno::EWOULDBLOCK)) => file,
-            Err((_, errno)) => return Err(Error::io("lock", &path, errno)),
-        };
-        (self.listener)(Event::Waiting(*digest));
-        // If the other one removes the file, we have what it brought all the same.
-        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| Error::io("lock", &path, errno))
+        loop {
+            if let Ok(file) = File::open(self.whole_path(digest))
+                && file.metadata().is_ok_and(|about| about.len() == size)
+            {
+                return Ok(Source::Whole(file));
+            }
+            let file = options.open(&path).on("open", &path)?;
+            let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => lock,
+                Err((file, nix::errno::Errno::EWOULDBLOCK)) => {
+                    (self.listener)(Event::Waiting(*digest));
+                    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| Error::io("lock", &path, errno))?
+                }
+                Err((_, errno)) => return Err(Error::io("lock", &path, errno)),
+            };
+            // What became whole meanwhile is not to be written to.
+            let ours = lock.metadata().on("stat", &path)?.ino();
+            if fs::metadata(&path).is_ok_and(|about| about.ino() == ours) {
+                return Ok(Source::Part(lock));
+            }
+        }
     }
+
+    /// What is in the file. What another command brought meanwhile is put there; what is too long is of no use.
+    fn begin(&self, file: &File, digest: &Digest, size: u64) -> Result<u64> {
+        let path = self.path(digest);
+        let there = file.metadata().on("stat", &path)?.len();
+        if there > 0 && there <= size {
+            return Ok(there);
+        }
+        file.set_len(0).on("truncate", &path)?;
+        let Some(kept) = Store::open(&self.store)?.find_blob(digest)?.filter(|kept| kept.size() == size) else {
+            return Ok(0);
+        };
+        io::copy(&mut kept.reader(0)?, &mut &*file).on("write", &path)
+    }
+}
+
+/// Where a blob's bytes are.
+enum Source {
+    Whole(File),
+    Part(Flock<File>),
 }
 
 /// Whether what came is worth keeping for a later command: not where the disk is full, nor of a server that breaks rules.

@@ -123,7 +123,7 @@ fn bring(store: &Store, remote: &Arc<Remote>, image: &Image, listener: &Listener
     chain.layers()[..known].iter().filter_map(|layer| layer.expected).for_each(|(digest, _)| {
         listener(Event::Known(digest));
     });
-    let downloads = Downloads::start(remote.clone(), downloads_dir(store), &missing, listener.clone())?;
+    let downloads = Downloads::start(remote.clone(), store, &missing, listener.clone())?;
     let mut batch = store.batch();
     let mut reading = None;
     let mut open = |layer: &LayerBlob| {

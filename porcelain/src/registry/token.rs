@@ -64,9 +64,6 @@ pub(super) struct Granted {
     access_token: String,
     #[serde(default)]
     expires_in: Option<u64>,
-    /// An identity token, where one was asked for.
-    #[serde(default)]
-    pub(super) refresh_token: Option<String>,
 }
 
 /// The challenge and the tokens of one host.
