@@ -56,20 +56,9 @@ pub fn pull(
     let manifest = remote.manifest(&reference.target())?;
     let _hold = store.hold()?;
     let pulled = registry::pull(store, remote, manifest, platform, listener)?;
-    let name = local_name(reference)?;
+    let name = reference.local_name()?;
     let is_same = name_it(store, &name, pulled.commit, reference)?;
     Ok(Pulled { name, digest: pulled.digest, is_same })
-}
-
-/// What an image is called here: a digest alone becomes a tag.
-pub fn local_name(reference: &Reference) -> Result<ImageName, Failure> {
-    match (reference.name(), reference.digest()) {
-        (None, Some(digest)) => {
-            let tagged = reference.with_tag(&format!("sha256.{}", digest.hex()))?;
-            Ok(tagged.name().expect("because it has a tag").clone())
-        }
-        (name, _) => Ok(name.expect("because it has a tag or no digest").clone()),
-    }
 }
 
 fn name_it(store: &Store, name: &ImageName, commit: Id, reference: &Reference) -> Result<bool, Failure> {
@@ -79,4 +68,19 @@ fn name_it(store: &Store, name: &ImageName, commit: Id, reference: &Reference) -
     }
     store.update_ref(&name.to_ref(), commit, Expect::Any, &format!("pull: {reference}"))?;
     Ok(false)
+}
+
+/// The registry that a user names, with or without a scheme and a path; docker.io without one.
+pub fn registry_of(server: Option<&str>) -> Result<String, Failure> {
+    let Some(server) = server else { return Ok("docker.io".into()) };
+    let bare = server.strip_prefix("https://").or(server.strip_prefix("http://")).unwrap_or(server);
+    let host = bare.split('/').next().unwrap_or_default();
+    if matches!(host, "index.docker.io" | "registry-1.docker.io") {
+        return Ok("docker.io".into());
+    }
+    let found = Reference::parse(&format!("{host}/x")).ok().filter(|reference| reference.registry() == host);
+    let invalid = || Failure::new(format!("invalid registry '{}'", server.escape_debug()));
+    found
+        .map(|_| host.to_owned())
+        .ok_or_else(|| invalid().hint("it is a host with an optional port: quay.io, localhost:5000"))
 }

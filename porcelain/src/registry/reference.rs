@@ -5,7 +5,7 @@ use std::fmt;
 use plumbing::ImageName;
 use plumbing::digest::Digest;
 
-use crate::{Error, Result};
+use crate::Result;
 
 /// A repository and what is wanted of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +26,10 @@ impl Reference {
         Ok(Self { name: ImageName::parse(rest)?, has_tag: last.contains(':'), digest })
     }
 
-    /// The image's name here; `None` where a digest alone was given.
-    pub fn name(&self) -> Option<&ImageName> {
-        (self.has_tag || self.digest.is_none()).then_some(&self.name)
+    /// The image's name here. A digest becomes a tag, `sha256.<digits>`, whatever tag was given with it: what it names never moves.
+    pub fn local_name(&self) -> Result<ImageName> {
+        let Some(digest) = self.digest else { return Ok(self.name.clone()) };
+        Ok(ImageName::parse(&format!("{}/{}:sha256.{}", self.registry(), self.repository(), digest.hex()))?)
     }
 
     /// The registry's host and port.
@@ -65,14 +66,6 @@ impl Reference {
     pub fn with_tag(&self, tag: &str) -> Result<Self> {
         Self::parse(&format!("{}/{}:{tag}", self.registry(), self.repository()))
     }
-
-    /// Refuse what has a digest: a push names a tag.
-    pub fn without_digest(self) -> Result<Self> {
-        match self.digest {
-            None => Ok(self),
-            Some(_) => Err(Error::invalid("image name", &self, "a digest can't be chosen, it follows from the image")),
-        }
-    }
 }
 
 impl fmt::Display for Reference {
@@ -91,15 +84,19 @@ mod tests {
     #[test]
     fn spellings() {
         let digest = Digest::of(b"x").to_string();
-        for (input, registry, repository, target, named) in [
-            ("debian", "docker.io", "library/debian", "latest", true),
-            ("localhost:5000/a:1", "localhost:5000", "a", "1", true),
-            (&format!("quay.io/a/b@{digest}"), "quay.io", "a/b", &digest, false),
-            (&format!("a/b:1@{digest}"), "docker.io", "a/b", &digest, true),
+        let hex = &digest["sha256:".len()..];
+        for (input, registry, repository, target, local) in [
+            ("debian", "docker.io", "library/debian", "latest", "debian:latest"),
+            ("localhost:5000/a:1", "localhost:5000", "a", "1", "localhost:5000/a:1"),
+            (&format!("quay.io/a/b@{digest}"), "quay.io", "a/b", &digest, &format!("quay.io/a/b:sha256.{hex}")),
+            (&format!("a/b:1@{digest}"), "docker.io", "a/b", &digest, &format!("a/b:sha256.{hex}")),
         ] {
             let reference = Reference::parse(input).unwrap();
             assert_eq!((reference.registry(), reference.repository()), (registry, repository));
-            assert_eq!((reference.target().as_str(), reference.name().is_some()), (target, named), "{input}");
+            assert_eq!(
+                (reference.target().as_str(), reference.local_name().unwrap().to_string().as_str()),
+                (target, local)
+            );
         }
         for input in ["", "a@", "a@sha256:00", "a@b@c", "UPPER", "a:b:c"] {
             assert!(Reference::parse(input).is_err(), "{input}");

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Method, StatusCode};
 
-use super::credentials::Credentials;
+use super::credentials::{Credential, Credentials};
 use super::host::{Ask, Host};
 use super::http::{Patience, header};
 use super::settings::Settings;
@@ -92,6 +92,15 @@ impl Remote {
         Ok(Self { reference: reference.clone(), places })
     }
 
+    /// The API of the registry itself, as who `credential` is.
+    pub fn login(registry: &str, settings: &Settings, credential: Credential) -> Result<Self> {
+        let reference = Reference::parse(&format!("{registry}/x"))?;
+        let places = settings.places(registry, "x", false)?;
+        let place = places.last().expect("because the registry itself is among them");
+        let host = Host::new(registry, place, settings, Some(credential), Patience::default())?;
+        Ok(Self { reference, places: vec![At { host, path: "x".into() }] })
+    }
+
     /// What was asked for.
     pub fn reference(&self) -> &Reference {
         &self.reference
@@ -144,14 +153,13 @@ impl Remote {
         Ok(tags)
     }
 
-    /// The repositories of the whole registry, as far as it tells; at most `limit`.
-    pub fn catalog(&self, limit: usize) -> Result<Vec<String>> {
+    /// The repositories of the whole registry, as far as it tells.
+    pub fn catalog(&self) -> Result<Vec<String>> {
         let mut repositories = Vec::new();
         let host = &self.own().host;
         host.pages("/v2/_catalog?n=1000", "registry:catalog:*", "its list of repositories", &mut |page: Catalog| {
             repositories.extend(page.repositories.unwrap_or_default());
         })?;
-        repositories.truncate(limit);
         Ok(repositories)
     }
 

@@ -6,8 +6,8 @@ use toml_edit::{DocumentMut, TableLike};
 
 use crate::{Error, Result};
 
-/// Where docker.io's own API is.
-const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
+/// docker.io, and where its API is.
+pub(super) const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 
 /// How an address may be spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
