@@ -79,7 +79,8 @@ impl Own {
             }
             "--diff-merges=1" | "--diff-merges=first-parent" => self.merges = Merges::FirstParent,
             "--diff-merges=off" | "--diff-merges=none" | "--no-diff-merges" => self.merges = Merges::Off,
-            "-v" | "--pretty" => self.format = Some(Format::Medium),
+            "-v" => self.format = self.format.take().or(Some(Format::Medium)),
+            "--pretty" => self.format = Some(Format::Medium),
             "--oneline" => (self.format, self.abbreviated) = (Some(Format::Oneline), true),
             _ => return Ok(self.text(arg)? || self.diff.take(arg, rest)?),
         }

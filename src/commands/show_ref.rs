@@ -135,12 +135,13 @@ struct Show<'a> {
 impl Args {
     /// How long ids are; `--hash` alone says nothing of it.
     fn abbrev(&self) -> Result<Abbrev, Failure> {
-        let digits = self.hash.iter().rev().find(|digits| *digits != "full").or(self.abbrev.as_ref());
-        match digits.map(String::as_str) {
-            None => Ok(Abbrev::Full),
-            Some("auto") => Ok(Abbrev::Auto),
-            Some(number) => Abbrev::parse(number),
-        }
+        let read = |digits: &String| match digits.as_str() {
+            "auto" => Ok(Abbrev::Auto),
+            number => Abbrev::parse(number),
+        };
+        let abbrev = self.abbrev.as_ref().map(read).transpose()?;
+        let hash = self.hash.iter().rev().find(|digits| *digits != "full").map(read).transpose()?;
+        Ok(hash.or(abbrev).unwrap_or(Abbrev::Full))
     }
 }
 

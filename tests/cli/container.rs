@@ -165,3 +165,34 @@ fn a_running_container_is_listed_and_removed_by_force() {
     assert_eq!(sandbox.ok(["rm", "-f", &id[..12]]), format!("{}\n", &id[..12]));
     assert_eq!(sandbox.ok(["ps", "-aq"]), "");
 }
+
+/// What a command leaves that was killed while it made or removed the container.
+fn leave_half_removed(sandbox: &Sandbox, name: &str) {
+    let containers = sandbox.store_dir().join("containers");
+    let id = fs::read_link(containers.join("names").join(name)).unwrap();
+    fs::write(containers.join("running").join(id), "passing\n").unwrap();
+    sandbox.ok(["update-ref", "-d", &format!("refs/containers/{name}")]);
+}
+
+#[test]
+fn a_container_that_was_half_removed_is_removed_by_the_next_command() {
+    let sandbox = plain();
+    sandbox.ok(["create", "--name", "web", "box:1"]);
+    leave_half_removed(&sandbox, "web");
+    assert_eq!(sandbox.ok(["ps", "-aq"]), "");
+    sandbox.ok(["create", "--name", "web", "box:1"]);
+    assert_eq!(sandbox.ok(["rm", "web"]), "web\n");
+}
+
+#[test]
+fn a_container_that_is_being_removed_is_not_committed() {
+    let sandbox = plain();
+    sandbox.ok(["create", "--name", "web", "box:1"]);
+    let containers = porcelain::container::Containers::open(&sandbox.store_dir()).unwrap();
+    let container = containers.find("web").unwrap();
+    // Whoever removes it holds its lock.
+    let _lock = containers.lock(&container).unwrap();
+    leave_half_removed(&sandbox, "web");
+    assert!(sandbox.fails(2, ["commit", "web", "saved:1"]).contains("no such container: 'web'"));
+    assert_eq!(sandbox.ok(["images", "-q", "saved"]), "");
+}

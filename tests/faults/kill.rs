@@ -1,7 +1,7 @@
 //! Commands that are killed, that run out of room and whose writes fail, alone and five at once: after each round the
 //! store is sound, what was reported is there, and nothing blocks the next command.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::judge::{Judge, PATIENCE, Refs, failure};
 use crate::random::{Random, setting};
 
 /// Rounds of a run that nobody asked to be longer.
-const ROUNDS: u64 = 60;
+const ROUNDS: u64 = 300;
 
 /// Room for the store: a good deal more than it needs, so that only a full disk is full.
 const ROOM: u64 = 96 << 20;
@@ -106,7 +106,12 @@ struct Rounds {
     /// Commits that were reported.
     reported: BTreeSet<Id>,
     archives: usize,
+    /// What happened lately, a line a command.
+    past: VecDeque<String>,
 }
+
+/// So many lines are told of the past of a failure.
+const PAST: usize = 40;
 
 #[test]
 fn killed_and_failing_commands_lose_nothing() {
@@ -117,7 +122,8 @@ fn killed_and_failing_commands_lose_nothing() {
     for round in 0..rounds {
         let (fault, complaint) = all.round();
         if let Some(complaint) = complaint {
-            panic!("RD_FAULT_SEED={seed} round {round} ({fault:?}): {complaint}");
+            let past = all.past.make_contiguous().join("\n");
+            panic!("RD_FAULT_SEED={seed} round {round} ({fault:?}): {complaint}\nbefore that:\n{past}");
         }
     }
 }
@@ -127,7 +133,8 @@ impl Rounds {
         let arena = Arena::new(ROOM);
         let judge = Judge::new(&arena.path().join("store"));
         let (durations, reported) = (BTreeMap::new(), BTreeSet::new());
-        let mut rounds = Self { arena, judge, random: Random::new(seed), durations, reported, archives: 0 };
+        let mut rounds =
+            Self { arena, judge, random: Random::new(seed), durations, reported, archives: 0, past: VecDeque::new() };
         rounds.begin();
         rounds
     }
@@ -226,7 +233,7 @@ impl Rounds {
     }
 
     fn command(&mut self, action: Action, slot: usize) -> Command {
-        let (image, tag, container) = (format!("s{slot}:1"), format!("s{slot}:tag"), format!("c{slot}"));
+        let (image, tag, container) = (format!("s{slot}:1"), format!("s{slot}:tag"), format!("kept{slot}"));
         let number = self.random.number().to_string();
         match action {
             Action::Import => self.judge.rd(&["import", "-m", &number, "new.tar", &image]),
@@ -286,6 +293,8 @@ impl Rounds {
         let output = child.wait_with_output().unwrap();
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         let complain = |what: &str| Some(format!("{action:?} of slot {slot} {what}: {}\n{out}{err}", output.status));
+        self.past.push_back(format!("{fault:?}: {action:?} of slot {slot}: {} {:.200}", output.status, err.trim()));
+        self.past.drain(..self.past.len().saturating_sub(PAST));
         if begun.elapsed() > PATIENCE {
             return complain("did not end");
         }
@@ -327,8 +336,8 @@ impl Rounds {
         if [Action::Import, Action::ImportElsewhere, Action::Commit].contains(&action) {
             self.reported.extend(id);
         }
-        let found: Vec<_> = names.iter().map(|name| (name, refs.get(name), self.judge.reflog(name))).collect();
-        if right { None } else { complain(&format!("did not do what it said; now there is {found:#?}")) }
+        let found: Vec<_> = names.iter().map(|name| (name, before.get(name), refs.get(name))).collect();
+        if right { None } else { complain(&format!("did not do what it said; before and now there is {found:?}")) }
     }
 
     /// Whether there is nothing that the command could do.
@@ -343,7 +352,7 @@ impl Rounds {
     }
 
     fn has_container(&self, slot: usize) -> bool {
-        self.arena.path().join(format!("store/containers/names/c{slot}")).symlink_metadata().is_ok()
+        self.arena.path().join(format!("store/containers/names/kept{slot}")).symlink_metadata().is_ok()
     }
 
     /// What is wrong with the store after a round.
@@ -362,12 +371,13 @@ impl Rounds {
     }
 }
 
-/// The refs of a slot: an image, another name of an image, a container, a branch.
+/// The refs of a slot: an image, another name of an image, a container, a branch. The container's name can't be the beginning of
+/// another one's id.
 fn names(slot: usize) -> [String; 4] {
     [
         format!("{IMAGES}docker.io/library/s{slot}@1"),
         format!("{IMAGES}docker.io/library/s{slot}@tag"),
-        format!("{CONTAINERS}c{slot}"),
+        format!("{CONTAINERS}kept{slot}"),
         format!("refs/heads/s{slot}"),
     ]
 }

@@ -112,6 +112,10 @@ fn operate(store: &Store, id: Id, rest: &BStr, split: &Spelling<'_>) -> Result<I
     if matches!(rest.as_bytes(), b"^{}" | b"^{blob}" | b"^{object}") && store.content_file(&id).exists() {
         return Ok(id);
     }
+    // A commit without its parents is a set, which gix takes for the commit.
+    if rest.ends_with(b"^!") {
+        return Err(unknown(split));
+    }
     navigate(store, id, rest)
         .map_err(|_| Error::NotFound { what: "revision", name: format!("{}{}", split.name, split.operators) })
 }

@@ -183,9 +183,10 @@ impl Store {
         self.content_dir().join(content_path(id))
     }
 
-    /// The contents that lie as raw files: quicker than asking for many of them one by one.
-    pub(crate) fn content_ids(&self) -> Result<Vec<Id>> {
-        if self.ordinary { Ok(Vec::new()) } else { places::loose(&self.content_dir()) }
+    /// What lists the contents that lie as raw files, for another thread: quicker than asking for many of them one by one.
+    pub(crate) fn content_lister(&self) -> impl FnOnce() -> Result<Vec<Id>> + Send + 'static {
+        let folder = (!self.ordinary).then(|| self.content_dir());
+        move || folder.map_or_else(|| Ok(Vec::new()), |folder| places::loose(&folder))
     }
 
     /// Open a content for reading where it lies as a raw file; `None` where it doesn't.

@@ -184,10 +184,15 @@ pub(super) fn loose(folder: &Path) -> Result<Vec<Id>> {
     let mut found = Vec::new();
     for byte in 0..=255u8 {
         let first = format!("{byte:02x}");
-        for path in list(&folder.join(&first))? {
-            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-            let id = Id::from_hex(&[first.as_bytes(), name].concat());
-            found.extend(id.ok().filter(|id| id.kind() == gix::hash::Kind::Sha256));
+        let folder = folder.join(&first);
+        let mut hex = [0; 64];
+        hex[..2].copy_from_slice(first.as_bytes());
+        for entry in entries(&folder)? {
+            let name = entry.map_err(Error::io("list", &folder))?.file_name();
+            if name.len() == hex.len() - 2 {
+                hex[2..].copy_from_slice(name.as_encoded_bytes());
+                found.extend(Id::from_hex(&hex).ok());
+            }
         }
     }
     Ok(found)
@@ -195,10 +200,13 @@ pub(super) fn loose(folder: &Path) -> Result<Vec<Id>> {
 
 /// What is in a folder; nothing where there is none.
 pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::io("list", folder)(error)),
-    };
-    entries.map(|entry| Ok(entry.map_err(Error::io("list", folder))?.path())).collect()
+    entries(folder)?.map(|entry| Ok(entry.map_err(Error::io("list", folder))?.path())).collect()
+}
+
+fn entries(folder: &Path) -> Result<impl Iterator<Item = std::io::Result<std::fs::DirEntry>>> {
+    match std::fs::read_dir(folder) {
+        Ok(entries) => Ok(Some(entries).into_iter().flatten()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None.into_iter().flatten()),
+        Err(error) => Err(Error::io("list", folder)(error)),
+    }
 }

@@ -278,7 +278,7 @@ impl<'s> Walk<'s> {
             }
             Kind::Tree | Kind::Blob if !self.options.objects => {}
             Kind::Tree if hidden => self.output.hide_tree(self.graph.store(), &id)?,
-            Kind::Blob if hidden => {}
+            Kind::Blob if hidden => self.output.hide_blob(id),
             Kind::Tree | Kind::Blob => self.pending.push(Pending { id, kind, name: path }),
         }
         Ok(None)

@@ -33,6 +33,11 @@ impl State {
         Self { left: options.max_count, skip: options.skip, stage: Stage::Commits, boundary, done }
     }
 
+    /// Leave out a blob.
+    pub(super) fn hide_blob(&mut self, id: Id) {
+        self.done.insert(id);
+    }
+
     /// Leave out a tree and all that is in it.
     pub(super) fn hide_tree(&mut self, store: &Store, id: &Id) -> Result<()> {
         let mut waiting = vec![*id];

@@ -7,7 +7,7 @@ use plumbing::store::refs::Expect;
 use plumbing::{Id, ImageName, Store};
 use serde_json::{Map, Value, json};
 
-use super::{Config, Container, changes, history};
+use super::{Config, Container, Containers, changes, history};
 use crate::{Error, Result};
 
 /// How often a commit is tried again when another commit of the same container was faster.
@@ -31,7 +31,9 @@ pub struct Request {
 /// Commit the container's state; gives the commit's id.
 pub fn commit(store: &Store, container: &Container, request: &Request) -> Result<Id> {
     // One after the other: of many at once all but one would do their work in vain, again and again.
-    let _turn = container.folder.commit_turn()?;
+    let turn = container.folder.commit_turn();
+    Containers::at(store).check_whole(container)?;
+    let _turn = turn?;
     for _ in 0..TRIES {
         match attempt(store, container, request) {
             Err(Error::Store(plumbing::Error::Raced { .. })) => {}

@@ -65,6 +65,9 @@ pub struct Containers {
     path: PathBuf,
 }
 
+/// What the mark of a container says that is being made or removed.
+const PASSING: &[u8] = b"passing\n";
+
 /// A container that was found or made.
 #[derive(Debug, Clone)]
 pub struct Container {
@@ -102,6 +105,11 @@ impl Containers {
         Ok(containers)
     }
 
+    /// Those of a store that were opened before.
+    fn at(store: &plumbing::Store) -> Self {
+        Containers { path: store.containers_dir() }
+    }
+
     /// A folder that is always empty: monitors mount on it, each in its own namespace.
     pub fn empty_folder(&self) -> PathBuf {
         self.path.join(folder::MOUNT_POINT)
@@ -132,6 +140,20 @@ impl Containers {
         fs::File::create(&marker).map(drop).on("create", marker)
     }
 
+    /// Marks a container that is half-made or half-removed from now on until it is unmarked, unless everybody knows that
+    /// from its configuration: should this process be killed, the next command removes it.
+    fn mark_passing(&self, config: &Config) -> Result<()> {
+        if config.auto_remove {
+            return self.mark(&config.id);
+        }
+        let marker = self.marker(&config.id);
+        fs::write(&marker, PASSING).on("write", marker)
+    }
+
+    fn is_passing(&self, id: &Id) -> bool {
+        fs::read(self.marker(id)).is_ok_and(|word| word == PASSING)
+    }
+
     fn unmark(&self, id: &Id) -> Result<()> {
         remove_file(&self.marker(id))
     }
@@ -150,10 +172,17 @@ impl Containers {
     ///
     /// The container is locked on return; dropping the lock lets others use it.
     pub fn create(&self, config: Config, command: Vec<String>) -> Result<(Container, Lock)> {
+        let made = self.make(config, command)?;
+        self.unmark(&made.0.config.id)?;
+        Ok(made)
+    }
+
+    /// As [`create`](Self::create), of a container that stays marked, since there is more to be made of it.
+    fn make(&self, config: Config, command: Vec<String>) -> Result<(Container, Lock)> {
         names::check(&config.name)?;
         let folder = self.folder(&config.id);
         let lock = folder.create()?;
-        self.mark(&config.id)?;
+        self.mark_passing(&config)?;
         let made = folder
             .write_config(&config)
             .and_then(|()| State::created(command).write(&folder.state_file(), !config.auto_remove))
@@ -164,7 +193,6 @@ impl Containers {
             self.unmark(&config.id)?;
             return Err(error);
         }
-        self.unmark(&config.id)?;
         Ok((Container { folder, config }, lock))
     }
 
@@ -322,6 +350,14 @@ impl Containers {
         }
     }
 
+    /// A container that is half-removed is good for nothing either.
+    fn check_whole(&self, container: &Container) -> Result<()> {
+        match self.is_passing(&container.config.id) {
+            false => self.still_exists(container),
+            true => Err(Error::NotFound { what: "container", name: container.config.name.clone() }),
+        }
+    }
+
     /// Removes a container; one that runs only with `force`, which kills it first.
     pub fn remove(&self, container: &Container, force: bool) -> Result<()> {
         let lock = match container.folder.try_lock() {
@@ -367,7 +403,9 @@ impl Containers {
 
     /// Takes a container away from everybody's sight: its ref and its name go, and its folder to the trash.
     fn detach(&self, container: &Container, _lock: &Lock) -> Result<()> {
-        self.mark(&container.config.id)?;
+        // Nobody commits it from here on.
+        let _turn = container.folder.commit_turn()?;
+        self.mark_passing(&container.config)?;
         self.forget_ref(&container.config)?;
         remove_file(&self.names().join(&container.config.name))?;
         if !container.config.auto_remove {

@@ -23,13 +23,14 @@ impl Containers {
         let base = config.base()?;
         let image = image_config(store, &base)?;
         let command = spec::command_line(&config, &image)?;
-        let (container, lock) = self.create(config, command)?;
+        let (container, lock) = self.make(config, command)?;
         if !container.config.auto_remove
             && let Err(error) = history::begin(store, &container.config)
         {
             self.remove_locked(&container, &lock)?;
             return Err(error);
         }
+        self.unmark(&container.config.id)?;
         Ok((container, lock, image))
     }
 }

@@ -56,7 +56,7 @@ impl Containers {
             return Ok(true);
         };
         let container = Container { folder, config };
-        if container.config.auto_remove {
+        if container.config.auto_remove || self.is_passing(id) {
             self.remove_locked(&container, &lock)?;
             return Ok(true);
         }

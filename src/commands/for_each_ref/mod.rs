@@ -118,11 +118,12 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         Color::Never => false,
         Color::Auto => std::io::stdout().is_terminal(),
     };
+    // Git looks up what refs are chosen by while it reads the arguments, before it knows of the other things.
+    let wanted = wanted(&args)?;
+    let mut filter = Filter::new(&store, &wanted)?;
     let keys = args.sort.iter().map(|key| Key::parse(&store, key)).collect::<Result<Vec<_>, _>>()?;
     let format = Format::parse(&store, &args.format, language, colors)?;
-    let wanted = wanted(&args)?;
     let values = Values::new(&store)?;
-    let mut filter = Filter::new(&store, &wanted)?;
     let mut items = Vec::new();
     for listed in candidates(&store, &args, &wanted)? {
         let item = Item::new(listed);

@@ -321,7 +321,9 @@ pub fn verify_path(arg: &str) -> Result<(), Failure> {
     if arg.starts_with('-') {
         return Err(Failure::fatal(format!("option '{arg}' must come before non-option arguments")));
     }
-    if std::fs::symlink_metadata(arg).is_ok() || is_pathspec(arg) {
+    // What git's magic says of the top or of what is left out goes before a path, which may be empty.
+    let plain = [":/", ":!", ":^"].iter().find_map(|magic| arg.strip_prefix(magic));
+    if plain == Some("") || std::fs::symlink_metadata(plain.unwrap_or(arg)).is_ok() || is_pathspec(arg) {
         return Ok(());
     }
     Err(Failure::fatal(format!(

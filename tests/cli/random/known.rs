@@ -1,16 +1,17 @@
-//! Questions to which rd's answer was seen to differ from git's, each with what was seen; why was not looked into. They aren't asked;
-//! the list is to get shorter.
+//! Questions to which rd's answer differs from git's, with what is known of the reason. They aren't asked; the list is to get shorter.
 
 /// A command, what its arguments have among them, and what differs.
 const KNOWN: &[(&str, &[&str], &str)] = &[
-    ("rev-list", &["--objects", "of-blob.."], "a blob that is excluded by name is listed where a tree has it"),
-    ("diff-tree", &["--pretty=oneline", "-v"], "git prints one line a commit, rd whole messages"),
-    ("for-each-ref", &["--format=%(bogus)"], "git ends with 129 over a bad operand, rd with 128 over the format"),
-    ("show-ref", &["--abbrev=x"], "after --hash=N an --abbrev that is no number is taken"),
-    ("rev-parse", &["of-tree^!"], "git ends with 128, rd takes it"),
-    ("rev-parse", &["=:/"], "git ends with 0, rd with 128; both print it"),
-    ("rev-parse", &["@{0}^{tag}"], "with --symbolic-full-name git prints nothing and ends with 0, rd with 128"),
-    ("reflog", &["delete", "HEAD@{"], "where another entry goes too, git refuses that of HEAD, rd removes it"),
+    (
+        "rev-parse",
+        &["@{0}^{tag}"],
+        "git, which finds no tag, takes '0}^{tag' for the date of a log's entry; with --symbolic-full-name it prints nothing then",
+    ),
+    (
+        "reflog",
+        &["delete", "HEAD@{"],
+        "in some repositories git finds no log of HEAD after it removed an entry of another log, rd does; why isn't known",
+    ),
 ];
 
 /// What differs about this question, if that is known.

@@ -80,11 +80,12 @@ impl Store {
         }
     }
 
-    /// Remove a loose ref that says what was packed. If somebody is changing it, it stays: what is loose counts.
+    /// Remove a loose ref that says what was packed. If somebody is changing it, it stays: what is loose counts. So does one
+    /// that was removed meanwhile, from both places, and made anew at the same object.
     fn prune_loose(&self, name: &BStr, id: Id) -> Result<()> {
         let path: PathBuf = self.ref_file(name);
         let Ok(lock) = Lock::acquire(&path) else { return Ok(()) };
-        if self.read_loose(name)? == Some(Value::Id(id)) {
+        if self.read_loose(name)? == Some(Value::Id(id)) && self.read_packed()?.find(name)? == Some(id) {
             std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }
         drop(lock);
