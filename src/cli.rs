@@ -241,6 +241,7 @@ commands! {
     load,
     export,
     pull,
+    push,
     search,
     login,
     logout,

@@ -41,6 +41,8 @@ pub struct Pulled {
     pub name: ImageName,
     /// The digest of what the registry has by that name.
     pub digest: plumbing::digest::Digest,
+    /// The digest of the image's own manifest.
+    pub manifest: plumbing::digest::Digest,
     /// Whether the name was there with this very commit.
     pub is_same: bool,
 }
@@ -58,7 +60,7 @@ pub fn pull(
     let pulled = registry::pull(store, remote, manifest, platform, listener)?;
     let name = reference.local_name()?;
     let is_same = name_it(store, &name, pulled.commit, reference)?;
-    Ok(Pulled { name, digest: pulled.digest, is_same })
+    Ok(Pulled { name, digest: pulled.digest, manifest: pulled.manifest, is_same })
 }
 
 fn name_it(store: &Store, name: &ImageName, commit: Id, reference: &Reference) -> Result<bool, Failure> {

@@ -42,6 +42,7 @@ pub mod pack_refs;
 pub mod prune;
 pub mod ps;
 pub mod pull;
+pub mod push;
 pub mod receive_pack;
 pub mod reflog;
 pub mod remote_helper;

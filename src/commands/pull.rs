@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
+use plumbing::Store;
 use plumbing::archive::Platform;
-use porcelain::registry::Reference;
+use porcelain::registry::{Reference, Remote, pull_referrers};
 
 use crate::cli::Globals;
 use crate::output::progress::Progress;
-use crate::registries::{Access, pull};
+use crate::registries::{Access, Pulled, pull};
 use crate::report::Failure;
 
 /// Pull an image from its registry
@@ -35,6 +36,9 @@ pub struct Args {
     /// Take the image for this platform, where there are several [default: this machine's]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<String>,
+    /// Bring what refers to the image, too: signatures, attestations and the like; they are kept below refs/artifacts/
+    #[arg(long)]
+    referrers: bool,
     /// Print the digest alone
     #[arg(short, long)]
     quiet: bool,
@@ -52,6 +56,9 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         say(&args, || format!("{}: Pulling from {}", reference.target(), reference.repository()));
         let listener = Progress::new(args.quiet).listener();
         let pulled = pull(&store, &remote, reference, platform.as_ref(), &listener)?;
+        if args.referrers {
+            bring_referrers(&args, &store, &remote, &pulled)?;
+        }
         if args.quiet {
             println!("{}", pulled.digest);
         }
@@ -62,6 +69,19 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     }
     globals.collect_if_due(&store);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Bring what refers to the image, and to the index that it is in.
+fn bring_referrers(args: &Args, store: &Store, remote: &Remote, pulled: &Pulled) -> Result<(), Failure> {
+    let _hold = store.hold()?;
+    let mut subjects = vec![pulled.manifest, pulled.digest];
+    subjects.dedup();
+    for subject in subjects {
+        for referrer in pull_referrers(store, remote, &pulled.name, &subject)? {
+            say(args, || format!("Referrer: {referrer}"));
+        }
+    }
+    Ok(())
 }
 
 /// The images that the command line means.

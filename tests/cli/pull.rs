@@ -101,3 +101,27 @@ fn what_is_not_there_is_said() {
     assert!(stderr.contains("invalid image name"), "{stderr}");
     assert!(sandbox.store().list_refs("refs/").unwrap().is_empty());
 }
+
+#[test]
+fn run_pulls_what_is_missing_and_only_then() {
+    let sandbox = Sandbox::new();
+    let registry = Registry::start(&sandbox);
+    let name = registry.name("box:1");
+    sandbox.busybox("box:1");
+    sandbox.ok(["push", "-q", "box:1", &name]);
+    let run = |args: &[&str]| sandbox.rd([&["run", "--rm"], args].concat());
+    let stderr = sandbox.fails(125, ["run", "--pull", "never", &name, "true"]);
+    assert!(stderr.starts_with("error: no such image:"), "{stderr}");
+    let pulled = run(&[&name, "cat", "/etc/passwd"]).assert().success().get_output().clone();
+    assert_eq!(pulled.stdout, b"root:x:0:0:root:/root:/bin/sh\n");
+    assert!(String::from_utf8(pulled.stderr).unwrap().ends_with(": Pull complete\n"));
+    run(&[&name, "true"]).assert().success().stderr_eq("");
+    run(&["--pull", "always", "-q", &name, "true"]).assert().success().stderr_eq("");
+    let digest = registry.digest(&sandbox, "box:1");
+    run(&["-q", &format!("{}@{digest}", registry.name("box")), "true"]).assert().success().stderr_eq("");
+    drop(registry);
+    run(&[&name, "true"]).assert().success().stderr_eq("");
+    run(&["--pull", "always", &name, "true"]).assert().code(125);
+    let stderr = sandbox.fails(125, ["create", &name.replace("box", "bax")]);
+    assert!(stderr.starts_with("error: no such image:") && stderr.contains("can't reach"), "{stderr}");
+}

@@ -27,6 +27,8 @@ pub struct Pulled {
     pub commit: Id,
     /// The digest of what the tag names: the image's manifest, or an index.
     pub digest: Digest,
+    /// The digest of the image's manifest.
+    pub manifest: Digest,
 }
 
 /// Bring the image that `manifest` is, or that it has for `platform`; without one this machine's. Nothing refers to the commit
@@ -47,7 +49,7 @@ pub fn pull(
         Err(Failed { error, resumed: true }) if is_damage(&error) => bring(store, remote, &image, listener),
         result => result,
     }
-    .map(|commit| Pulled { commit, digest })
+    .map(|commit| Pulled { commit, digest, manifest: image.manifest.as_deref().map_or(digest, Digest::of) })
     .map_err(|failed| failed.error)
 }
 

@@ -57,6 +57,11 @@ impl Remote {
 
     /// Let `target`, a tag or the manifest's digest, name a manifest all of whose blobs are there.
     pub fn put_manifest(&self, target: &str, manifest: &Manifest) -> Result<()> {
+        self.own().put_manifest(target, manifest).map(drop)
+    }
+
+    /// As [`put_manifest`](Self::put_manifest); whether the registry will list it with what its manifest refers to.
+    pub(super) fn put_with_subject(&self, target: &str, manifest: &Manifest) -> Result<bool> {
         self.own().put_manifest(target, manifest)
     }
 
@@ -79,7 +84,8 @@ impl At {
         }
     }
 
-    fn put_manifest(&self, target: &str, manifest: &Manifest) -> Result<()> {
+    /// Whether the registry took notice of what the manifest refers to.
+    fn put_manifest(&self, target: &str, manifest: &Manifest) -> Result<bool> {
         let url = format!("/v2/{}/manifests/{target}", self.path);
         let scope = self.scope("pull,push");
         let mut ask = Ask::new(Method::PUT, &url, &scope);
@@ -91,7 +97,7 @@ impl At {
         }
         let (ours, theirs) = (manifest.digest().to_string(), header(&answer, "docker-content-digest"));
         match theirs.filter(|theirs| *theirs != ours) {
-            None => Ok(()),
+            None => Ok(header(&answer, "oci-subject").is_some()),
             Some(theirs) => Err(self.host.untrusted(format!("it took manifest {ours} for {}", theirs.escape_debug()))),
         }
     }
