@@ -54,7 +54,7 @@ fn a_commit_of_rds_becomes_an_image_for_everybody() {
     let other = Sandbox::new();
     assert_eq!(other.ok(["pull", "-q", &name]), format!("{digest}\n"));
     assert_eq!(other.ok(["cat-file", "blob", &format!("{name}:/b")]), "two\n");
-    let root = |sandbox: &Sandbox, name: &str| sandbox.ok(["ls-root", "-r", name]);
+    let root = |sandbox: &Sandbox, name: &str| sandbox.ok(["ls-root", name]);
     assert_eq!(root(&other, &name), root(&sandbox, "own:1"));
     git_agrees(&other.store_dir());
 }
