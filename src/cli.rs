@@ -255,6 +255,8 @@ commands! {
     images,
     tag,
     rmi,
+    remote,
+    fetch,
     inspect,
     history,
     image,
@@ -295,5 +297,6 @@ commands! {
     write_tree,
     upload_pack,
     receive_pack,
+    serve_stdio,
     remote_helper hidden,
 }

@@ -96,7 +96,7 @@ impl fmt::Display for ImageName {
     }
 }
 
-fn is_registry(text: &str) -> bool {
+pub(crate) fn is_registry(text: &str) -> bool {
     let (host, port) = text.split_once(':').unwrap_or((text, "0"));
     let host_ok = host.split('.').all(|label| {
         !label.is_empty()
@@ -108,7 +108,7 @@ fn is_registry(text: &str) -> bool {
 }
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
-fn is_repository_component(text: &str) -> bool {
+pub(crate) fn is_repository_component(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let ends = text.bytes().next().is_some_and(plain) && text.bytes().last().is_some_and(plain);
     let separators = text.split(|c: char| c.is_ascii() && plain(c as u8));
@@ -116,7 +116,7 @@ fn is_repository_component(text: &str) -> bool {
 }
 
 /// `[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}`
-fn is_tag(text: &str) -> bool {
+pub(crate) fn is_tag(text: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     text.len() <= 128
         && text.bytes().next().is_some_and(word)

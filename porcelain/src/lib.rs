@@ -13,6 +13,7 @@ pub mod image;
 pub mod info;
 pub mod mounts;
 pub mod registry;
+pub mod remote;
 pub mod rootfs;
 mod sys;
 
