@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::process::ExitCode;
 
 use plumbing::{ImageName, Store};
-use porcelain::registry::{Found, Reference, Remote, search};
+use porcelain::registry::{Found, Patience, Reference, Remote, search};
 
 use crate::cli::Globals;
 use crate::output::emit;
@@ -138,7 +138,7 @@ fn row(found: &Found, place: &str, args: &Args) -> Row {
 
 fn tags(args: &Args) -> Result<Vec<Row>, Failure> {
     let reference = Reference::parse(&args.term)?;
-    let remote: &Remote = &*args.access.open(&reference)?;
+    let remote = Remote::open(&reference, &args.access.settings()?, Patience::default())?;
     let tags = remote.tags()?.into_iter().take(usize::from(args.limit));
     Ok(tags.map(|tag| table::row([("Name", args.term.clone()), ("Tag", tag)])).collect())
 }

@@ -79,7 +79,7 @@ fn bring(
 }
 
 /// A blob in a file without a name, checked.
-fn download(store: &Store, remote: &Remote, digest: Digest, size: u64) -> Result<std::fs::File> {
+pub(super) fn download(store: &Store, remote: &Remote, digest: Digest, size: u64) -> Result<std::fs::File> {
     if size > BLOB_LIMIT {
         let why = format!("it has {size} bytes, an artifact's blob may have {BLOB_LIMIT}");
         return Err(plumbing::Error::Refused { entry: digest.to_string(), why }.into());
