@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use plumbing::store::refs::CONTAINERS;
-use plumbing::{Id, ImageName, Store};
+use plumbing::{Id, ImageName, Store, Tracking};
 
 use super::{ancestors, find, names};
 use crate::container::Containers;
-use crate::{Error, Result};
+use crate::{Error, Result, remote};
 
 /// A container as far as images are concerned.
 #[derive(Debug, Clone)]
@@ -74,8 +74,19 @@ pub fn remove(store: &Store, spelling: &str, force: bool, holders: &[Holder]) ->
     }
     for name in &targets {
         store.delete_ref(&name.to_ref(), found.id)?;
+        forget_tracked(store, name)?;
     }
     Ok(Removed { untagged: targets, deleted })
+}
+
+/// What its own registry had by the name is remembered for the image's sake: without it, it would only take room.
+fn forget_tracked(store: &Store, name: &ImageName) -> Result<()> {
+    let tracking = Tracking::new(name.registry(), name.repository(), name.tag())?;
+    if remote::config::find(store, name.registry())?.is_some() {
+        return Ok(());
+    }
+    let tracked = store.get_ref(&tracking.to_ref())?;
+    tracked.map_or(Ok(()), |id| remote::forget(store, &[(tracking, id)]))
 }
 
 /// Why the last name of the commit `id` can't go; `None` where it can.

@@ -11,7 +11,6 @@ mod downloads;
 mod helper;
 mod history;
 mod host;
-#[cfg(test)]
 mod hostile;
 mod http;
 mod pull;
