@@ -66,6 +66,11 @@ impl ImageName {
         valid.then(|| Self { registry: registry.into(), repository: repository.into(), tag: tag.into() })
     }
 
+    /// The name with all that docker leaves out: `docker.io/library/debian:12`.
+    pub fn full(&self) -> String {
+        format!("{}/{}:{}", self.registry, self.repository, self.tag)
+    }
+
     /// The repository as docker shows it: without `docker.io/` and `library/`.
     pub fn familiar_repository(&self) -> String {
         if self.registry != DEFAULT_REGISTRY {

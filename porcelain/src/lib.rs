@@ -15,6 +15,7 @@ pub mod mounts;
 pub mod registry;
 pub mod remote;
 pub mod rootfs;
+pub mod serve;
 mod sys;
 
 pub use error::{Error, IoResultExt, Result};

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use plumbing::artifact::{self, Reference};
 use plumbing::store::refs::CONTAINERS;
 use plumbing::{Id, ImageName, Store, Tracking};
 
@@ -75,6 +76,7 @@ pub fn remove(store: &Store, spelling: &str, force: bool, holders: &[Holder]) ->
     for name in &targets {
         store.delete_ref(&name.to_ref(), found.id)?;
         forget_tracked(store, name)?;
+        remove_index(store, name, &found.id)?;
     }
     Ok(Removed { untagged: targets, deleted })
 }
@@ -87,6 +89,16 @@ fn forget_tracked(store: &Store, name: &ImageName) -> Result<()> {
     }
     let tracked = store.get_ref(&tracking.to_ref())?;
     tracked.map_or(Ok(()), |id| remote::forget(store, &[(tracking, id)]))
+}
+
+/// An index that the tag was pushed with goes with its image: nothing shows it otherwise, and it needs all images that it lists.
+fn remove_index(store: &Store, name: &ImageName, image: &Id) -> Result<()> {
+    let index = artifact::ref_name(name, &Reference::Tag(name.tag().to_owned()));
+    let Some(id) = store.get_ref(&index)? else { return Ok(()) };
+    if store.read_header(&id)?.parents.contains(image) {
+        store.delete_ref(&index, id)?;
+    }
+    Ok(())
 }
 
 /// Why the last name of the commit `id` can't go; `None` where it can.
