@@ -1,16 +1,21 @@
-//! Archives of whole images: docker's, OCI's, and OCI layout folders, into commits and out of them.
+//! Whole images into commits, of docker's and OCI's archives, of OCI layout folders and of registries; and out of them.
 //!
-//! Nothing in an archive is believed: sizes and digests are checked before a name points at anything, paths stay in
-//! the archive, and no address in it is ever contacted.
+//! Nothing in an archive or a manifest is believed: sizes and digests are checked before a name points at anything, paths
+//! stay in the archive, and no address in it is ever contacted.
 
 mod blobs;
+mod chain;
 mod docker;
+mod known;
 mod load;
+mod manifest;
 mod oci;
 mod save;
 
 pub use blobs::Blobs;
+pub use chain::{Chain, Image, LayerBlob, LayerBytes, WholeFile};
 pub use load::{Loaded, load};
+pub use manifest::{Found, Source, find, image};
 pub use save::{Named, Shape, save, save_layout};
 
 use crate::config;

@@ -13,7 +13,7 @@ use plumbing::gc;
 use plumbing::{Id, Store};
 
 use crate::container::Containers;
-use crate::{Error, Result, mounts};
+use crate::{Error, Result, mounts, registry};
 
 /// A collection that starts by itself makes compressed layers smaller for so long; the next one goes on.
 const SHRINKING: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ const SHRINKING: Duration = Duration::from_secs(60);
 pub struct Collected {
     /// Objects, contents, names.
     pub store: gc::Report,
-    /// Mountable images and checked-out roots that went, and lines of listings.
+    /// Mountable images and checked-out roots that went, lines of listings, and downloads that broke off.
     pub caches: usize,
     /// What they took on the disk, in bytes.
     pub cache_bytes: u64,
@@ -66,7 +66,9 @@ pub fn collect(store: &Store, options: &gc::Options) -> Result<Option<Collected>
         let time = if options.impatient { SHRINKING } else { Duration::MAX };
         collected.shrunk = blobs::shrink(store, options.cutoff, time)?;
     }
-    (collected.caches, collected.cache_bytes) = caches::clear(store, &containers, options)?;
+    let cleared = caches::clear(store, &containers, options)?;
+    let broken_off = registry::clear(&registry::downloads_dir(store), options.cutoff, options.dry_run)?;
+    (collected.caches, collected.cache_bytes) = (cleared.0 + broken_off.0, cleared.1 + broken_off.1);
     Ok(Some(collected))
 }
 
