@@ -15,7 +15,7 @@ use porcelain::remote::{Target, Url, track};
 use crate::report::Failure;
 
 /// How registries are spoken to.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub struct Access {
     /// Check certificates, and use https alone; `false` takes any certificate, and plain http [default: true, but for this
     /// machine itself and what registries.conf calls insecure]
@@ -62,7 +62,8 @@ impl Wanted {
         Self::of(Target::parse(store, spelling)?)
     }
 
-    fn of(target: Target) -> Result<Self, Failure> {
+    /// An image by its names.
+    pub fn of(target: Target) -> Result<Self, Failure> {
         let name = &target.name;
         let full = format!("{}/{}:{}", name.registry(), name.repository(), name.tag());
         Ok(Self { reference: Reference::parse(&full)?, target: Some(target) })
@@ -142,16 +143,8 @@ pub fn pull_store(store: &Store, wanted: &Wanted, force: bool) -> Result<Pulled,
 
 /// Pull an image from a registry, and let the local image follow.
 pub fn pull(store: &Store, remote: &Arc<Remote>, wanted: &Wanted, how: &How<'_>) -> Result<Pulled, Failure> {
-    let manifest = remote.manifest(&wanted.reference.target())?;
     let _hold = store.hold()?;
-    let pulled = registry::pull(store, remote, manifest, how.platform, &how.listener)?;
-    let now = match registry::pull_history(store, remote, &pulled) {
-        Ok(commit) => commit.unwrap_or(pulled.commit),
-        Err(error) => {
-            eprintln!("warning: the image comes without the commits it was made of: {}", error.chain().join(": "));
-            pulled.commit
-        }
-    };
+    let (pulled, now) = bring(store, remote, wanted, how)?;
     let name = wanted.local()?;
     let outcome = match &wanted.target {
         Some(target) => {
@@ -167,6 +160,33 @@ pub fn pull(store: &Store, remote: &Arc<Remote>, wanted: &Wanted, how: &How<'_>)
         }
     };
     Ok(Pulled { name, commit: now, digests: Some((pulled.digest, pulled.manifest)), outcome })
+}
+
+/// Bring an image of a registry without giving it a name, and remember it. What was remembered before, and what is now.
+pub fn fetch(store: &Store, remote: &Arc<Remote>, wanted: &Wanted, how: &How<'_>) -> Result<(Option<Id>, Id), Failure> {
+    let _hold = store.hold()?;
+    let (_, now) = bring(store, remote, wanted, how)?;
+    let before = wanted.target.as_ref().map(|target| track(store, &target.tracking, now, "fetch")).transpose()?;
+    Ok((before.flatten(), now))
+}
+
+/// Bring an image of a registry, with the commits it was made of where they are there. The caller holds off `rd gc`.
+fn bring(
+    store: &Store,
+    remote: &Arc<Remote>,
+    wanted: &Wanted,
+    how: &How<'_>,
+) -> Result<(registry::Pulled, Id), Failure> {
+    let manifest = remote.manifest(&wanted.reference.target())?;
+    let pulled = registry::pull(store, remote, manifest, how.platform, &how.listener)?;
+    let now = match registry::pull_history(store, remote, &pulled) {
+        Ok(commit) => commit.unwrap_or(pulled.commit),
+        Err(error) => {
+            eprintln!("warning: the image comes without the commits it was made of: {}", error.chain().join(": "));
+            pulled.commit
+        }
+    };
+    Ok((pulled, now))
 }
 
 fn refuse_diverged(target: &Target, outcome: Pull) -> Result<(), Failure> {

@@ -9,18 +9,21 @@ use porcelain::remote::{self, Remote, Target, config};
 
 use crate::cli::Globals;
 use crate::output::SHORT;
+use crate::output::progress::Progress;
+use crate::registries::{self, Access, How, Wanted};
 use crate::report::Failure;
 
 /// Fetch images of a remote without moving any of this store's
 ///
 /// What a remote has is remembered: its image `app:1` becomes `origin/app:1`, which every command takes as a revision
 /// (`rd log app:1..origin/app:1`, `rd diff app:1 origin/app:1`). Only what this store lacks travels. `rd pull` fetches, too,
-/// and lets the local image follow.
+/// and lets the local image follow. Of a registry without names those images are fetched that were fetched or pulled before.
 ///
 /// Examples:
 ///   rd fetch                      all images of the remote `origin`, or of the only one
 ///   rd fetch origin app:1 web     two images of it
 ///   rd fetch origin/app:1         the same as `rd fetch origin app:1`
+///   rd fetch debian:12            what docker.io has now, as docker.io/library/debian:12
 ///   rd fetch --all --prune        all remotes, forgetting what they no longer have
 ///
 /// Exit status: 0 done; 2 failed.
@@ -39,31 +42,63 @@ pub struct Args {
     /// A remote's name and names of its images, or images as REMOTE/NAME[:TAG]
     #[arg(value_name = "REMOTE|IMAGE")]
     words: Vec<String>,
+    #[command(flatten)]
+    access: Access,
 }
 
 impl Args {
     /// Fetch all images of one remote.
     pub fn of_remote(name: String) -> Self {
-        Self { all: false, prune: false, quiet: false, words: vec![name] }
+        Self { all: false, prune: false, quiet: false, words: vec![name], access: Access::default() }
     }
 }
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let store = globals.store()?;
-    for (remote, names) in requests(&store, &args)? {
-        fetch(&store, &remote, &names, &args)?;
+    for request in requests(&store, &args)? {
+        match request {
+            Request::Store(remote, names) => fetch(&store, &remote, &names, &args)?,
+            Request::Registry(targets) => {
+                targets.into_iter().try_for_each(|target| fetch_one(&store, target, &args))?
+            }
+        }
     }
     globals.collect_if_due(&store);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Which images of which remotes to fetch; all of those without names.
-fn requests(store: &Store, args: &Args) -> Result<Vec<(Remote, Vec<Tracking>)>, Failure> {
+/// What to fetch from where.
+enum Request {
+    /// Images of another store; all without names.
+    Store(Remote, Vec<Tracking>),
+    /// Images of registries.
+    Registry(Vec<Target>),
+}
+
+impl Request {
+    fn new(store: &Store, remote: Remote, names: Vec<Tracking>, args: &Args) -> Result<Self, Failure> {
+        if remote.url.is_store() {
+            return Ok(Request::Store(remote, names));
+        }
+        if args.prune {
+            // What is gone can't be fetched again.
+            say(args, &remote.url.to_string(), &prune(store, &remote)?);
+        }
+        let known =
+            || Ok::<_, Failure>(remote::tracked(store, &remote.name)?.into_iter().map(|(known, _)| known).collect());
+        let names: Vec<Tracking> = if names.is_empty() { known()? } else { names };
+        let targets = names.into_iter().map(|tracking| Target::at(remote.clone(), tracking));
+        Ok(Request::Registry(targets.collect::<Result<_, _>>()?))
+    }
+}
+
+/// Which images of which remotes to fetch.
+fn requests(store: &Store, args: &Args) -> Result<Vec<Request>, Failure> {
     if args.all {
-        return Ok(config::list(store)?.into_iter().map(|remote| (remote, Vec::new())).collect());
+        return config::list(store)?.into_iter().map(|remote| Request::new(store, remote, Vec::new(), args)).collect();
     }
     let Some((first, names)) = args.words.split_first() else {
-        return Ok(vec![(default_remote(store)?, Vec::new())]);
+        return Ok(vec![Request::new(store, default_remote(store)?, Vec::new(), args)?]);
     };
     if let Some(remote) = config::find(store, first)? {
         let tracking = |name: &String| {
@@ -71,12 +106,14 @@ fn requests(store: &Store, args: &Args) -> Result<Vec<(Remote, Vec<Tracking>)>, 
             Ok::<_, Failure>(Tracking::new(&remote.name, &image.familiar_repository(), image.tag())?)
         };
         let names = names.iter().map(tracking).collect::<Result<_, _>>()?;
-        return Ok(vec![(remote, names)]);
+        return Ok(vec![Request::new(store, remote, names, args)?]);
     }
     let one = |word: &String| {
         let target = Target::parse(store, word)?;
-        let missing = || Failure::new(format!("no such remote: '{word}'")).hint("`rd remote -v` lists remotes");
-        Ok((target.remote.ok_or_else(missing)?, vec![target.tracking]))
+        match target.remote.clone() {
+            Some(remote) => Request::new(store, remote, vec![target.tracking], args),
+            None => Ok(Request::Registry(vec![target])),
+        }
     };
     args.words.iter().map(one).collect()
 }
@@ -100,14 +137,34 @@ fn fetch(store: &Store, remote: &Remote, names: &[Tracking], args: &Args) -> Res
         lines.extend(line(store, one)?);
     }
     if args.prune {
-        let stale = stores::stale(store, remote)?;
-        remote::forget(store, &stale)?;
-        lines.extend(stale.iter().map(|(tracking, _)| format!(" - {:<18} (none) -> {tracking}", "[deleted]")));
+        lines.extend(prune(store, remote)?);
     }
+    say(args, &remote.url.to_string(), &lines);
+    Ok(())
+}
+
+/// What happened, as git has it.
+fn say(args: &Args, from: &str, lines: &[String]) {
     if !args.quiet && !lines.is_empty() {
-        eprintln!("From {}", remote.url);
-        lines.iter().for_each(|line| eprintln!("{line}"));
+        eprintln!("From {from}\n{}", lines.join("\n"));
     }
+}
+
+/// Forget what the remote no longer has; a line for each.
+fn prune(store: &Store, remote: &Remote) -> Result<Vec<String>, Failure> {
+    let stale = super::remote::stale(store, remote)?;
+    remote::forget(store, &stale)?;
+    Ok(stale.iter().map(|(tracking, _)| format!(" - {:<18} (none) -> {tracking}", "[deleted]")).collect())
+}
+
+/// Fetch an image of a registry.
+fn fetch_one(store: &Store, target: Target, args: &Args) -> Result<(), Failure> {
+    let wanted = Wanted::of(target.clone())?;
+    wanted.is_at_store()?;
+    let how = How { platform: None, force: false, listener: Progress::new(args.quiet).listener() };
+    let (before, now) = registries::fetch(store, &args.access.open(&wanted)?, &wanted, &how)?;
+    let lines: Vec<String> = line(store, &Fetched { target, before, now })?.into_iter().collect();
+    say(args, &format!("{}/{}", wanted.reference.registry(), wanted.reference.repository()), &lines);
     Ok(())
 }
 

@@ -284,3 +284,38 @@ fn fetch_says_what_is_wrong() {
     assert!(here.fails(2, ["fetch"]).starts_with("error: invalid store "));
     assert_eq!(here.ok(["for-each-ref"]), "");
 }
+
+#[test]
+fn images_of_registries_are_fetched_too() {
+    let sandbox = Sandbox::new();
+    let registry = crate::registry::Registry::start(&sandbox);
+    crate::registry::archive(&sandbox, "web", "hello");
+    registry.put(&sandbox, "docker-archive:web.tar", "team/web:1");
+    let said = |args: &[&str]| {
+        let output = sandbox.rd(args).assert().success().get_output().clone();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let name = registry.name("team/web:1");
+    let first = said(&["fetch", &name]);
+    assert!(first.ends_with(&format!(" * [new image]        {name} -> {name}\n")), "{first}");
+    assert_eq!(sandbox.ok(["images", "-q"]), "");
+    let remembered = format!("remotes/{name}");
+    assert_eq!(sandbox.ok(["cat-file", "blob", &format!("{remembered}:/own")]), "hello");
+    // With a name of its own, and what is known of it again.
+    sandbox.ok(["remote", "add", "hub", &format!("http://{}/team", registry.host())]);
+    assert!(said(&["fetch", "hub", "web:1"]).ends_with(" * [new image]        web:1 -> hub/web:1\n"));
+    assert_eq!(sandbox.ok(["rev-parse", "hub/web:1"]), sandbox.ok(["rev-parse", &remembered]));
+    crate::registry::archive(&sandbox, "new", "changed");
+    registry.put(&sandbox, "docker-archive:new.tar", "team/web:1");
+    let moved = said(&["fetch", "hub"]);
+    assert!(moved.ends_with("web:1 -> hub/web:1  (forced update)\n"), "{moved}");
+    assert_eq!(sandbox.ok(["cat-file", "blob", "hub/web:1:/own"]), "changed");
+    assert!(sandbox.fails(2, ["fetch", "hub", "nope"]).starts_with("error: "));
+    assert_eq!(sandbox.ok(["remote", "prune", "hub"]), "");
+    let gone = plumbing::Tracking::parse("hub/gone:1").unwrap();
+    let id = image(&sandbox, "hub/web:1");
+    porcelain::remote::track(&sandbox.store(), &gone, id, "test").unwrap();
+    let pruned = said(&["fetch", "--prune", "hub"]);
+    assert!(pruned.ends_with(" - [deleted]          (none) -> hub/gone:1\n"), "{pruned}");
+    assert!(sandbox.ok(["remote", "show", "hub"]).contains("    web:1\n"));
+}

@@ -7,10 +7,11 @@ pub use show::words;
 use std::process::ExitCode;
 
 use plumbing::{Id, Store, Tracking};
-use porcelain::remote::{self, Remote, Url, config, store as stores};
+use porcelain::remote::{self, Remote, Target, Url, config, store as stores};
 
 use crate::cli::Globals;
 use crate::output::emit;
+use crate::registries::{Access, Wanted};
 use crate::report::Failure;
 
 /// Manage the remotes: other stores, registries and archives by short names
@@ -69,7 +70,7 @@ enum Verb {
     SetUrl { name: String, url: String },
     /// Print the address of a remote
     GetUrl { name: String },
-    /// Show what a remote has, and how the images of this store stand to it
+    /// Show what another store has, or what is known of a registry, and how the images of this store stand to it
     Show {
         /// Don't ask the remote: show what is known of it
         #[arg(short)]
@@ -103,7 +104,11 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         Some(Verb::SetUrl { name, url }) => config::set_url(&store, &name, &Url::parse(&url)?.absolute()?)?,
         Some(Verb::GetUrl { name }) => println!("{}", config::get(&store, &name)?.url),
         Some(Verb::Show { no_query, names }) => {
-            names.iter().try_for_each(|name| show::show(&store, &config::get(&store, name)?, !no_query))?;
+            for name in &names {
+                let remote = config::get(&store, name)?;
+                // A registry has more images than anybody wants to see.
+                show::show(&store, &remote, !no_query && remote.url.is_store())?;
+            }
         }
         Some(Verb::Prune { dry_run, names }) => {
             names.iter().try_for_each(|name| prune(&store, &config::get(&store, name)?, dry_run))?;
@@ -128,8 +133,24 @@ fn list(store: &Store, verbose: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What is known of images that the remote no longer has.
+pub fn stale(store: &Store, remote: &Remote) -> Result<Vec<(Tracking, Id)>, Failure> {
+    if remote.url.is_store() {
+        return Ok(stores::stale(store, remote)?);
+    }
+    let mut stale = Vec::new();
+    for (tracking, id) in remote::tracked(store, &remote.name)? {
+        let wanted = Wanted::of(Target::at(remote.clone(), tracking.clone())?)?;
+        wanted.is_at_store()?;
+        if Access::default().open(&wanted)?.find_manifest(&wanted.reference.target())?.is_none() {
+            stale.push((tracking, id));
+        }
+    }
+    Ok(stale)
+}
+
 fn prune(store: &Store, remote: &Remote, dry_run: bool) -> Result<(), Failure> {
-    let stale: Vec<(Tracking, Id)> = stores::stale(store, remote)?;
+    let stale = stale(store, remote)?;
     if !dry_run {
         remote::forget(store, &stale)?;
     }
