@@ -316,6 +316,6 @@ fn images_of_registries_are_fetched_too() {
     let id = image(&sandbox, "hub/web:1");
     porcelain::remote::track(&sandbox.store(), &gone, id, "test").unwrap();
     let pruned = said(&["fetch", "--prune", "hub"]);
-    assert!(pruned.ends_with(" - [deleted]          (none) -> hub/gone:1\n"), "{pruned}");
+    assert!(pruned.contains(" - [deleted]          (none) -> hub/gone:1\n"), "{pruned}");
     assert!(sandbox.ok(["remote", "show", "hub"]).contains("    web:1\n"));
 }
