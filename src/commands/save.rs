@@ -20,7 +20,8 @@ use crate::report::Failure;
 /// layers of the image below it, and one for each commit that changed files; the same commit gives the same bytes everywhere.
 ///
 /// The archive is an OCI layout in a tar. That of the format `docker` also has docker's list of images, so that docker, podman and
-/// skopeo of any age read it; that of the format `oci` is the layout alone.
+/// skopeo of any age read it; that of the format `oci` is the layout alone. The format `oci-dir` puts the images into a layout in a
+/// folder: what else is there stays, but for images of the same name.
 ///
 /// A repository's name without a tag stands for all its tags; what is no image's name (an id, a revision) is saved without one.
 /// A layer whose compressed bytes the store doesn't have is compressed anew, with a warning: the image then has another digest.
@@ -30,9 +31,10 @@ use crate::report::Failure;
 #[command(after_help = "Examples:
   rd save -o web.tar web:1
   rd save web:1 web:2 | ssh host rd load
-  rd save --format oci -o before.tar web:1~2")]
+  rd save --format oci -o before.tar web:1~2
+  rd save --format oci-dir -o layout web:1")]
 pub struct Args {
-    /// Write to a file, not to standard output
+    /// Write to a file or, with the format oci-dir, a folder, not to standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The archive's format
@@ -51,18 +53,26 @@ enum Format {
     /// an OCI layout
     #[value(alias = "oci-archive")]
     Oci,
+    /// an OCI layout in a folder, which may be there already and have other images
+    OciDir,
 }
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
-    if args.output.is_none() {
-        file::refuse_terminal()?;
+    match (&args.output, args.format) {
+        (None, Format::OciDir) => return Err(Failure::new("a folder needs a name").hint("give it with -o")),
+        (None, _) => file::refuse_terminal()?,
+        (Some(_), _) => {}
     }
     let store = globals.store()?;
     let _hold = store.hold()?;
     let images = find_all(&store, &args.images)?;
-    let shape = match args.format {
-        Format::Docker => Shape::Docker,
-        Format::Oci => Shape::Oci,
+    let shape = match (args.format, &args.output) {
+        (Format::OciDir, Some(dir)) => {
+            archive::save_layout(&store, &images, dir)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        (Format::Docker, _) => Shape::Docker,
+        (Format::Oci | Format::OciDir, _) => Shape::Oci,
     };
     file::write(args.output.as_deref(), |out| Ok(archive::save(&store, &images, shape, out)?))?;
     Ok(ExitCode::SUCCESS)

@@ -1,12 +1,16 @@
 //! `rd serve`
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use plumbing::Store;
+use porcelain::housekeeping::auto::start_if_due;
 use porcelain::serve::{Answered, LARGEST_BLOB, Options, Server};
 
-use crate::cli::Globals;
+use crate::cli::{Globals, collector};
 use crate::report::Failure;
 
 /// Serve the store as a registry, for docker, podman, skopeo and any other client
@@ -15,7 +19,7 @@ use crate::report::Failure;
 /// becomes images of the store, each layer a commit. Repositories are called as images are: `debian` is docker.io's
 /// `library/debian`, `quay.io/team/app` that registry's. Manifests, configurations and layers keep their digests.
 /// Signatures, attestations and indexes for several platforms are kept beside the images that they are about, as are images
-/// that can't be unpacked.
+/// that can't be unpacked. Another rd also gets the very commits that an image was made of, in either direction.
 ///
 /// Nobody is asked who they are: whoever reaches the address may pull, push and remove. So it listens on the loopback only,
 /// unless told otherwise. In front of others belongs a server that knows them and speaks TLS, or --read-only.
@@ -48,14 +52,27 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
         eprintln!("warning: whoever reaches {} can change this store: nobody is asked for a password", args.listen);
     }
     eprintln!("serving '{}' at http://{}", store.dir().display(), server.address()?);
-    let debug = globals.debug;
+    let (debug, collector) = (globals.debug, collector(&store));
+    let dir = store.dir().to_owned();
     server.run(Arc::new(move |answered| {
         if debug {
             eprintln!("{}", line(answered));
         }
+        let is_manifest = answered.request.starts_with("PUT ") && answered.request.contains("/manifests/");
+        if is_manifest && answered.status == 201 {
+            collect_if_due(&dir, &collector);
+        }
     }))?;
     globals.collect_if_due(&store);
     Ok(ExitCode::SUCCESS)
+}
+
+/// As after any command that writes; but this process lives on, and has to wait for the one that it started.
+fn collect_if_due(dir: &Path, collector: &[OsString]) {
+    let Ok(store) = Store::open(dir) else { return };
+    if let Some(mut child) = start_if_due(&store, collector) {
+        std::thread::spawn(move || child.wait());
+    }
 }
 
 /// What is told of a request: `debug: 127.0.0.1:40000 GET /v2/ 200 2`.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use plumbing::store::hash_content;
-use plumbing::transfer::{self, Access, Client, Compress, Progress};
+use plumbing::transfer::{self, Access, Client, Compress, Progress, Tip};
 use plumbing::{Error, Id, Store};
 
 use crate::remote::two;
@@ -21,7 +21,8 @@ fn fetch(from: &Store, into: &Store, tips: &[Id]) -> Result<Progress, Error> {
         transfer::serve(&store, from_here, to_here, Access::Read)
     });
     let mut client = Client::connect(from_there, to_there, Compress::Zstd)?;
-    let outcome = client.fetch(into, tips, &mut |_| {}).map(|received| received.progress);
+    let tips: Vec<Tip> = tips.iter().map(|id| Tip { id: *id, like: None }).collect();
+    let outcome = client.fetch(into, &tips, &mut |_| {}).map(|received| received.progress);
     drop(client);
     let _ = server.join().unwrap();
     outcome
@@ -106,6 +107,45 @@ fn only_what_is_missing_travels() {
     let other = there.image("other", &[("x/y", "text 1"), ("x/z", "text 2")]);
     assert_eq!(fetch(&there.store(), &here.store(), &[other]).unwrap().contents, 0);
     here.tag(other, "other");
+    assert_eq!(here.ok(["fsck"]), "");
+}
+
+#[test]
+fn what_differs_little_travels_as_the_difference() {
+    let (there, here) = (Sandbox::new(), Sandbox::new());
+    let line = |n: u64| format!("{:016x}\n", (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29));
+    let text: String = (0..20_000).map(line).collect();
+    let names: Vec<String> = (0..200).map(|n| format!("usr/lib/{}", line(n).trim())).collect();
+    let mut files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
+    files.push(("large", &text));
+    there.image("app:1", &files);
+    let url = there.store_dir().display().to_string();
+    here.ok(["remote", "add", "origin", &url]);
+    here.ok(["fetch"]);
+    let old = image(&here, "origin/app:1");
+    // Built anew: no ancestor in common.
+    let new_text = text.replacen(&line(7_000), "changed\n", 1);
+    files.pop();
+    files.push(("large", &new_text));
+    files[3].1 = "changed";
+    let new = there.commit(&Change { files: &files, message: "again", ..Change::default() });
+    let received = |like| {
+        let (into, (from_there, to_here), (from_here, to_there)) =
+            (here.store(), std::io::pipe().unwrap(), std::io::pipe().unwrap());
+        let store = there.store_dir();
+        let server =
+            std::thread::spawn(move || transfer::serve(&Store::open(store).unwrap(), from_here, to_here, Access::Read));
+        let mut client = Client::connect(from_there, to_there, Compress::Zstd).unwrap();
+        client.fetch(&into, &[Tip { id: new, like }], &mut |_| {}).map(drop).unwrap();
+        let received = client.traffic().received;
+        drop(client);
+        server.join().unwrap().unwrap();
+        received
+    };
+    let difference = received(Some(old));
+    assert!(difference < 4_000, "{difference}");
+    here.tag(new, "app:1");
+    assert_eq!(here.ok(["cat-file", "-p", "app:1:/large"]), new_text);
     assert_eq!(here.ok(["fsck"]), "");
 }
 
@@ -203,6 +243,8 @@ fn a_server_that_lies_gets_nowhere() {
         says(&[packet(b"tree 0")]),
         says(&[packet(b"commit 3"), packet(b"abcdef")]),
         says(&[packet(b"commit 3"), packet(b"")]),
+        says(&[packet(b"commit 3 4"), packet(b"\x00\x03\x03abc")]),
+        says(&[packet(b"commit 3 4 5"), packet(b"abc")]),
         says(&[packet(b"error it is \x1b[31mred")]),
         says(&[b"zzzz".to_vec()]),
         says(&[b"fff5".to_vec()]),
@@ -211,7 +253,7 @@ fn a_server_that_lies_gets_nowhere() {
     for answer in answers {
         let shown = String::from_utf8_lossy(&answer).into_owned();
         let outcome = Client::connect(Cursor::new(answer), sink(), Compress::No)
-            .and_then(|mut client| client.fetch(&store, &[tip], &mut |_| {}).map(drop));
+            .and_then(|mut client| client.fetch(&store, &[Tip { id: tip, like: None }], &mut |_| {}).map(drop));
         assert!(outcome.is_err(), "{shown}");
     }
     assert!(is_tidy(&sandbox.store_dir()));

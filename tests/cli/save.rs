@@ -69,6 +69,30 @@ fn dockers_archive_is_read_as_one() {
 }
 
 #[test]
+fn a_layout_folder_takes_images_in_one_after_another() {
+    let sandbox = layout();
+    sandbox.image("other:2", &[("a", "a")]);
+    sandbox.ok(["save", "--format", "oci-dir", "-o", "dir", "web:1"]);
+    sandbox.ok(["save", "--format", "oci-dir", "-o", "dir", "other:2"]);
+    // The same name once more is the same image once.
+    sandbox.ok(["save", "--format", "oci-dir", "-o", "dir", "web:1"]);
+    assert_eq!(run(sandbox.path(), "grep -o org.opencontainers.image.ref.name dir/index.json | wc -l").trim(), "2");
+    assert_eq!(digest(sandbox.path(), "oci:dir:1"), digest(sandbox.path(), "oci:layout:web"));
+    run(sandbox.path(), "umoci unpack --image dir:2 bundle >/dev/null 2>&1 && test $(cat bundle/rootfs/a) = a");
+    let other = Sandbox::new();
+    let dir = sandbox.path().join("dir");
+    let loaded = other.ok(["load", "-i", dir.to_str().unwrap()]);
+    assert_eq!(loaded, "Loaded image: other:2\nLoaded image: web:1\n");
+    assert_eq!(other.ok(["rev-parse", "web:1"]), sandbox.ok(["rev-parse", "web:1"]));
+
+    let stderr = sandbox.fails(2, ["save", "--format", "oci-dir", "web:1"]);
+    assert!(stderr.contains("hint: give it with -o"), "{stderr}");
+    std::fs::write(sandbox.path().join("dir/index.json"), "{}").unwrap();
+    let stderr = sandbox.fails(2, ["save", "--format", "oci-dir", "-o", "dir", "web:1"]);
+    assert!(stderr.contains("it has no list of manifests"), "{stderr}");
+}
+
+#[test]
 fn a_commit_of_ones_own_goes_out_on_top_of_what_is_below() {
     let sandbox = layout();
     let base = sandbox.store().get_ref("refs/images/docker.io/library/web@1").unwrap().unwrap();
@@ -101,6 +125,15 @@ fn a_layer_that_was_not_kept_is_compressed_anew_and_that_is_said() {
     let output = String::from_utf8(output).unwrap();
     assert_eq!(output.matches("is compressed anew").count(), 2, "{output}");
     run(sandbox.path(), "skopeo copy -q docker-archive:web.tar dir:copy");
+}
+
+#[test]
+fn a_reader_that_goes_ends_it_quietly() {
+    let sandbox = layout();
+    let rd = env!("CARGO_BIN_EXE_rd");
+    let script =
+        format!("{rd} --root {} save web:1 2>err | head -c 10 | wc -c; cat err", sandbox.store_dir().display());
+    assert_eq!(run(sandbox.path(), &script), "10\n");
 }
 
 #[test]

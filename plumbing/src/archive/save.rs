@@ -163,12 +163,24 @@ fn each_blob(
 
 /// Copy exactly `size` bytes, which have to be all.
 fn copy(from: &mut dyn Read, size: u64, to: &mut dyn Write) -> Result<()> {
-    let copied = io::copy(&mut from.take(size), to).map_err(Error::io("copy", "layer"))?;
-    let more = from.read(&mut [0]).map_err(Error::io("copy", "layer"))?;
-    if copied < size || more > 0 {
-        return Err(Error::damaged("layer", format!("it doesn't have the {size} bytes that its manifest says")));
+    let (mut buffer, mut left) = (vec![0; 256 << 10], size);
+    loop {
+        let length = match from.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read.map_err(Error::io("read", "layer"))?,
+        };
+        match left.checked_sub(length as u64) {
+            Some(0) if length == 0 => return Ok(()),
+            Some(rest) if length > 0 => left = rest,
+            _ => {
+                return Err(Error::damaged(
+                    "layer",
+                    format!("it doesn't have the {size} bytes that its manifest says"),
+                ));
+            }
+        }
+        to.write_all(&buffer[..length]).map_err(Error::io("write", "archive"))?;
     }
-    Ok(())
 }
 
 /// Write a file beside its place and rename it.

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use super::receive::{Received, Watch, receive};
+use super::receive::{Received, Tip, Watch, receive};
 use super::send;
 use super::wire::{Compress, Traffic, Wire, unintelligible};
 use crate::{Error, Id, ImageName, Result, Store};
@@ -59,7 +59,7 @@ impl Client {
 
     /// Bring the commits `tips` of images into `store`, with all that they need and it lacks. Refs may be pointed at them while
     /// what is returned lives.
-    pub fn fetch(&mut self, store: &Store, tips: &[Id], watch: Watch<'_>) -> Result<Received> {
+    pub fn fetch(&mut self, store: &Store, tips: &[Tip], watch: Watch<'_>) -> Result<Received> {
         self.wire.send(b"fetch")?;
         self.wire.end()?;
         receive(store, &mut self.wire, tips, watch)

@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use gix::objs::{CommitRefIter, Kind};
 
 use super::MOST_IDS;
-use super::receive::Receiver;
+use super::receive::{Receiver, Tip};
 use super::send::Question;
+use super::wire::Announced;
 use crate::ancestry::Ancestry;
 use crate::receive_pack::refused;
 use crate::store::refs::{CONTAINERS, IMAGES, REMOTES};
@@ -21,6 +22,8 @@ pub(super) struct New {
     pub(super) order: Vec<Id>,
     /// Tree and parents of each of them.
     pub(super) about: HashMap<Id, About>,
+    /// For some of them a commit of the store that may be like it.
+    pub(super) like: HashMap<Id, Id>,
     /// First parents of theirs that names of images and containers lead to.
     pub(super) right: Vec<Id>,
 }
@@ -40,7 +43,9 @@ impl About {
 }
 
 /// Find and take all commits that `tips` lead to and that no ref of the store leads to.
-pub(super) fn take(receiver: &mut Receiver<'_>, tips: &[Id]) -> Result<New> {
+pub(super) fn take(receiver: &mut Receiver<'_>, tips: &[Tip]) -> Result<New> {
+    let hints = tips;
+    let tips: &[Id] = &tips.iter().map(|tip| tip.id).collect::<Vec<_>>();
     let known = Known::open(receiver.store)?;
     let mut search = Search { known, about: HashMap::new(), wanted: HashSet::new() };
     let mut limit = FIRST;
@@ -50,8 +55,8 @@ pub(super) fn take(receiver: &mut Receiver<'_>, tips: &[Id]) -> Result<New> {
         limit = limit.max(ids.len());
         let before = search.about.len();
         Question::Commits { limit, ids }.send(receiver.wire)?;
-        while let Some((kind, size)) = receiver.wire.receive_header()? {
-            search.arrived(receiver, kind, size)?;
+        while let Some(announced) = receiver.wire.receive_header()? {
+            search.arrived(receiver, announced)?;
         }
         if search.about.len() == before {
             return Err(Error::Told { why: "nothing of what it was asked for".into() });
@@ -67,7 +72,34 @@ pub(super) fn take(receiver: &mut Receiver<'_>, tips: &[Id]) -> Result<New> {
             right.push(*parent);
         }
     }
-    Ok(New { order, about: search.about, right })
+    let mut like = HashMap::new();
+    for tip in hints {
+        if let Some(old) = tip.like {
+            pair(receiver.store, tip.id, old, &search.about, &mut like);
+        }
+    }
+    Ok(New { order, about: search.about, like, right })
+}
+
+/// Put the commits of two lines beside each other, from their beginnings on. That it can't be done is no matter.
+fn pair(store: &Store, new: Id, old: Id, about: &HashMap<Id, About>, like: &mut HashMap<Id, Id>) {
+    let mut news = Vec::new();
+    let mut next = Some(new);
+    while let Some((id, found)) = next.and_then(|id| Some((id, about.get(&id)?))) {
+        news.push(id);
+        next = found.parents.first().copied();
+    }
+    if next.is_some() {
+        // It goes on from what is there, which is the best to compare with.
+        return;
+    }
+    let mut olds = Vec::new();
+    let mut next = Some(old);
+    while let Some(header) = next.and_then(|id| store.read_header(&id).ok()) {
+        olds.push(header.id);
+        next = header.parents.first().copied();
+    }
+    like.extend(news.into_iter().rev().zip(olds.into_iter().rev()));
 }
 
 struct Search {
@@ -96,11 +128,12 @@ impl Search {
         Ok(())
     }
 
-    fn arrived(&mut self, receiver: &mut Receiver<'_>, kind: Kind, size: u64) -> Result<()> {
+    fn arrived(&mut self, receiver: &mut Receiver<'_>, announced: Announced) -> Result<()> {
+        let kind = announced.kind;
         if kind != Kind::Commit {
             return Err(Error::Told { why: format!("a {kind} where a commit was asked for") });
         }
-        let (id, data) = receiver.read(kind, size)?;
+        let (id, data) = receiver.read(announced, None)?;
         // What lies behind commits that the store has comes along now and then.
         if !self.wanted.remove(&id) {
             return Ok(());

@@ -7,8 +7,8 @@ use gix::objs::Kind;
 
 use super::MOST_IDS;
 use super::receive::Receiver;
-use super::send::Question;
-use super::wire::Wire;
+use super::send::{Question, Wanted};
+use super::wire::Announced;
 use crate::receive_pack::{Checker, refused};
 use crate::store::{Batch, Contents};
 use crate::{Error, Id, Result};
@@ -19,14 +19,14 @@ const DURABLE: u64 = 256 << 20;
 /// Contents up to this size are held in memory.
 const SMALL: u64 = 256 << 10;
 
-/// Take the contents `ids`. What they may be, `checker` knows of the commits that need them.
-pub(super) fn take(receiver: &mut Receiver<'_>, ids: Vec<Id>, checker: &Checker<'_>) -> Result<()> {
+/// Take contents. What they may be, `checker` knows of the commits that need them.
+pub(super) fn take(receiver: &mut Receiver<'_>, all: Vec<Wanted>, checker: &Checker<'_>) -> Result<()> {
     let sizes: HashMap<Id, u64> = checker.arriving().map(|(id, size)| (*id, *size)).collect();
     let limit = checker.largest_layer()?;
-    receiver.progress.all_contents = ids.len() as u64;
+    receiver.progress.all_contents = all.len() as u64;
     receiver.progress.all_bytes = sizes.values().sum();
     receiver.tell();
-    let mut rest = ids.as_slice();
+    let mut rest = all.as_slice();
     while !rest.is_empty() {
         let mut batch = receiver.store.batch();
         let outcome = take_some(receiver, &mut batch, rest, &sizes, limit);
@@ -41,22 +41,23 @@ pub(super) fn take(receiver: &mut Receiver<'_>, ids: Vec<Id>, checker: &Checker<
 fn take_some(
     receiver: &mut Receiver<'_>,
     batch: &mut Batch<'_>,
-    ids: &[Id],
+    wanted: &[Wanted],
     sizes: &HashMap<Id, u64>,
     limit: u64,
 ) -> Result<usize> {
     let contents = batch.contents()?;
     let begun = receiver.progress.bytes;
     let mut taken = 0;
-    for some in ids.chunks(MOST_IDS) {
+    for some in wanted.chunks(MOST_IDS) {
         Question::Objects(some.to_vec()).send(receiver.wire)?;
-        for id in some {
-            let (kind, size) = receiver.wire.receive_header()?.ok_or_else(|| refused(id, "it didn't come"))?;
-            let fits = sizes.get(id).map_or(size <= limit, |expected| size == *expected);
+        for one in some {
+            let announced = receiver.wire.receive_header()?.ok_or_else(|| refused(&one.id, "it didn't come"))?;
+            let Announced { kind, size, .. } = announced;
+            let fits = sizes.get(&one.id).map_or(size <= limit, |expected| size == *expected);
             if kind != Kind::Blob || !fits {
-                return Err(refused(id, &format!("a {kind} of {size} bytes came, which it isn't")));
+                return Err(refused(&one.id, &format!("a {kind} of {size} bytes came, which it isn't")));
             }
-            take_one(receiver.wire, &contents, id, size)?;
+            take_one(receiver, &contents, one, announced)?;
             receiver.progress.contents += 1;
             receiver.progress.bytes += size;
             receiver.tell();
@@ -70,20 +71,17 @@ fn take_some(
     Ok(taken)
 }
 
-fn take_one(wire: &mut Wire, contents: &Contents, id: &Id, size: u64) -> Result<()> {
-    let came = if size <= SMALL {
-        let mut bytes = Vec::new();
-        wire.receive_data(size, |part| {
-            bytes.extend_from_slice(part);
-            Ok(())
-        })?;
+fn take_one(receiver: &mut Receiver<'_>, contents: &Contents, wanted: &Wanted, announced: Announced) -> Result<()> {
+    let (id, size) = (&wanted.id, announced.size);
+    let came = if size <= SMALL || announced.delta.is_some() {
+        let bytes = receiver.read_bytes(announced, wanted.like)?;
         match crate::store::hash_content(&bytes) {
             came if came == *id => contents.put(&bytes)?,
             came => came,
         }
     } else {
         let mut writer = contents.begin(size)?;
-        wire.receive_data(size, |part| writer.write(part))?;
+        receiver.wire.receive_data(size, |part| writer.write(part))?;
         writer.finish()?
     };
     match came == *id {

@@ -15,7 +15,7 @@ mod trees;
 mod wire;
 
 pub use client::{Client, Update};
-pub use receive::{Progress, Received};
+pub use receive::{Progress, Received, Tip};
 pub use serve::{Access, serve};
 pub use wire::{Compress, Traffic};
 
@@ -23,6 +23,9 @@ use crate::{Error, Id, Result};
 
 /// At most so many ids in one question.
 const MOST_IDS: usize = 4096;
+
+/// What is larger never travels as a difference, which is made in memory.
+const LARGEST_DELTA: u64 = 16 << 20;
 
 /// Bytes of an id.
 const ID: usize = 32;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use gix::objs::Kind;
 
-use super::send::Question;
-use super::wire::Wire;
-use super::{MOST_IDS, commits, contents, trees};
+use super::send::{Question, Wanted};
+use super::wire::{Announced, Wire};
+use super::{LARGEST_DELTA, MOST_IDS, commits, contents, trees};
+use crate::cold::delta;
 use crate::receive_pack::{Checker, prepare, refused};
 use crate::store::{Arrivals, Hold, Staging};
 use crate::{Error, Id, Result, Store, well_formed};
@@ -54,8 +55,18 @@ pub(super) struct Receiver<'a> {
     _staging: Staging,
 }
 
+/// A commit to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tip {
+    /// Its id.
+    pub id: Id,
+    /// A commit of the store that it may be like, though neither descends from the other: what the name that it is for was
+    /// before. What differs little from what is there comes as the difference.
+    pub like: Option<Id>,
+}
+
 /// Take the commits `tips` of images, and all that they need and `store` lacks.
-pub(super) fn receive(store: &Store, wire: &mut Wire, tips: &[Id], watch: Watch<'_>) -> Result<Received> {
+pub(super) fn receive(store: &Store, wire: &mut Wire, tips: &[Tip], watch: Watch<'_>) -> Result<Received> {
     let mut receiver = Receiver::new(store, wire, watch)?;
     let new = commits::take(&mut receiver, tips)?;
     let contents = trees::take(&mut receiver, &new)?;
@@ -92,16 +103,13 @@ impl<'a> Receiver<'a> {
     }
 
     /// Read the bytes of an object that was announced, and check them. Gives its id, too.
-    pub(super) fn read(&mut self, kind: Kind, size: u64) -> Result<(Id, Vec<u8>)> {
+    pub(super) fn read(&mut self, announced: Announced, like: Option<Id>) -> Result<(Id, Vec<u8>)> {
+        let Announced { kind, size, .. } = announced;
         if size > LARGEST {
             let what = format!("{kind} of {size} bytes");
             return Err(Error::Unsupported { what, why: format!("no object may have more than {LARGEST}") });
         }
-        let mut data = Vec::new();
-        self.wire.receive_data(size, |part| {
-            data.extend_from_slice(part);
-            Ok(())
-        })?;
+        let data = self.read_bytes(announced, like)?;
         well_formed::check(kind, &data).map_err(|why| Error::Invalid {
             what: "object",
             input: format!("{kind} of {size} bytes"),
@@ -111,6 +119,23 @@ impl<'a> Receiver<'a> {
         Ok((id, data))
     }
 
+    /// Read the bytes of an object, which may come as the difference to `like`. The caller has looked at the size.
+    pub(super) fn read_bytes(&mut self, announced: Announced, like: Option<Id>) -> Result<Vec<u8>> {
+        let Announced { kind, size, delta } = announced;
+        let mut data = Vec::new();
+        self.wire.receive_data(delta.unwrap_or(size), |part| {
+            data.extend_from_slice(part);
+            Ok(())
+        })?;
+        if delta.is_none() {
+            return Ok(data);
+        }
+        let length = usize::try_from(size).ok().filter(|_| size <= LARGEST_DELTA);
+        let base = like.map(|like| self.side.read_object(&like, kind)).transpose()?;
+        let made = base.zip(length).and_then(|(base, length)| delta::apply(&base, &data, length));
+        made.ok_or_else(|| Error::Told { why: format!("a difference that makes no {kind} of {size} bytes") })
+    }
+
     /// Keep an object that came.
     pub(super) fn keep(&mut self, id: Id, kind: Kind, data: &[u8]) -> Result<()> {
         self.progress.objects += 1;
@@ -118,19 +143,19 @@ impl<'a> Receiver<'a> {
     }
 
     /// Ask for objects, each of the kind that is said, and keep them.
-    pub(super) fn ask(&mut self, wanted: &[(Id, Kind)]) -> Result<()> {
+    pub(super) fn ask(&mut self, wanted: &[(Wanted, Kind)]) -> Result<()> {
         for some in wanted.chunks(MOST_IDS) {
-            Question::Objects(some.iter().map(|(id, _)| *id).collect()).send(self.wire)?;
-            for (id, kind) in some {
-                let (found, size) = self.wire.receive_header()?.ok_or_else(|| refused(id, "it didn't come"))?;
-                if found != *kind {
-                    return Err(refused(id, &format!("it is a {found} where a {kind} is needed")));
+            Question::Objects(some.iter().map(|(wanted, _)| *wanted).collect()).send(self.wire)?;
+            for (Wanted { id, like }, kind) in some {
+                let announced = self.wire.receive_header()?.ok_or_else(|| refused(id, "it didn't come"))?;
+                if announced.kind != *kind {
+                    return Err(refused(id, &format!("it is a {} where a {kind} is needed", announced.kind)));
                 }
-                let (came, data) = self.read(found, size)?;
+                let (came, data) = self.read(announced, *like)?;
                 if came != *id {
                     return Err(refused(id, &format!("the object that came is {came}")));
                 }
-                self.keep(*id, found, &data)?;
+                self.keep(*id, *kind, &data)?;
             }
             self.end_of_answer()?;
             self.tell();
@@ -142,7 +167,7 @@ impl<'a> Receiver<'a> {
     pub(super) fn end_of_answer(&mut self) -> Result<()> {
         match self.wire.receive_header()? {
             None => Ok(()),
-            Some((kind, _)) => Err(super::wire::unintelligible(format!("a {kind} that nobody asked for").as_bytes())),
+            Some(more) => Err(super::wire::unintelligible(format!("a {} that nobody asked for", more.kind).as_bytes())),
         }
     }
 

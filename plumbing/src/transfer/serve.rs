@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use super::receive::{Received, receive};
+use super::receive::{Received, Tip, receive};
 use super::wire::{Wire, unintelligible};
 use super::{one_line, send};
 use crate::store::refs::{Expect, IMAGES};
@@ -83,7 +83,7 @@ fn push(store: &Store, wire: &mut Wire, access: Access) -> Result<()> {
     let mut refused: Vec<Option<String>> =
         moves.iter().map(|step| check(store, step).err().map(|error| one_line(&error))).collect();
     let wanted = moves.iter().zip(&refused).filter(|(_, refused)| refused.is_none());
-    let tips: Vec<Id> = wanted.map(|(step, _)| step.new).collect();
+    let tips: Vec<Tip> = wanted.map(|(step, _)| Tip { id: step.new, like: step.old }).collect();
     let received = receive(store, wire, &tips, &mut |_| {})?;
     for (step, refused) in moves.iter().zip(&mut refused).filter(|(_, refused)| refused.is_none()) {
         *refused = apply(store, step, &received).err().map(|error| one_line(&error));

@@ -11,8 +11,9 @@ use gix::objs::tree::EntryKind;
 
 use super::commits::New;
 use super::receive::Receiver;
+use super::send::Wanted;
 use crate::receive_pack::refused;
-use crate::{Id, Result, Store, well_formed};
+use crate::{Error, Id, Result, Store, well_formed};
 
 /// Folders may be so deep.
 const DEEPEST: usize = 1100;
@@ -57,14 +58,19 @@ struct Item {
     id: Id,
     /// What the parent has there.
     base: Option<Id>,
+    /// What something that may be like it has there.
+    like: Option<Id>,
     part: Part,
 }
 
 /// A tree's entry: its name, what it is, its id.
 type Entry = (BString, EntryKind, Id);
 
+/// Entries by name.
+type Entries = HashMap<BString, (EntryKind, Id)>;
+
 /// Take all trees and blobs that the new commits need. Gives the contents that are missing, in the order of the trees.
-pub(super) fn take(receiver: &mut Receiver<'_>, new: &New) -> Result<Vec<Id>> {
+pub(super) fn take(receiver: &mut Receiver<'_>, new: &New) -> Result<Vec<Wanted>> {
     let mut level = top_level(receiver, new)?;
     let mut search = Search::default();
     for _ in 0..DEEPEST {
@@ -75,7 +81,8 @@ pub(super) fn take(receiver: &mut Receiver<'_>, new: &New) -> Result<Vec<Id>> {
         let mut wanted = std::mem::take(&mut search.objects);
         for item in &level {
             if !receiver.side.repo().has_object(item.id) && search.asked.insert(item.id) {
-                wanted.push((item.id, Kind::Tree));
+                let like = item.like.or(item.base).filter(|like| receiver.side.repo().has_object(*like));
+                wanted.push((Wanted { id: item.id, like }, Kind::Tree));
             }
         }
         receiver.ask(&wanted)?;
@@ -96,7 +103,8 @@ fn top_level(receiver: &Receiver<'_>, new: &New) -> Result<Vec<Item>> {
             }),
             None => None,
         };
-        level.push(Item { id: about.tree, base, part: Part::Top });
+        let like = new.like.get(id).map(|like| Ok::<_, Error>(receiver.store.read_header(like)?.tree)).transpose()?;
+        level.push(Item { id: about.tree, base, like, part: Part::Top });
     }
     Ok(level)
 }
@@ -106,8 +114,8 @@ struct Search {
     done: HashSet<(Id, Part)>,
     asked: HashSet<Id>,
     /// Blobs that are missing, to be asked for with the next level of trees.
-    objects: Vec<(Id, Kind)>,
-    contents: Vec<Id>,
+    objects: Vec<(Wanted, Kind)>,
+    contents: Vec<Wanted>,
     wanted_contents: HashSet<Id>,
 }
 
@@ -116,35 +124,49 @@ impl Search {
     fn look_into(&mut self, receiver: &Receiver<'_>, level: &[Item]) -> Result<Vec<Item>> {
         let mut next = Vec::new();
         for item in level {
-            let base = item.base.map_or_else(|| Ok(Vec::new()), |base| entries(&receiver.side, &base))?;
-            let base: HashMap<BString, (EntryKind, Id)> =
-                base.into_iter().map(|(name, kind, id)| (name, (kind, id))).collect();
+            let base = by_name(&receiver.side, item.base)?;
+            // What can't be read any longer is like nothing.
+            let like = by_name(&receiver.side, item.like).unwrap_or_default();
             for (name, kind, id) in entries(&receiver.side, &item.id)? {
                 let same = base.get(&name).copied();
+                let of_kind = |found: Option<(EntryKind, Id)>| {
+                    found
+                        .filter(|(found, _)| (*found == EntryKind::Tree) == (kind == EntryKind::Tree))
+                        .map(|(_, id)| id)
+                };
+                let similar = of_kind(like.get(&name).copied()).or(of_kind(same));
                 match kind {
                     EntryKind::Tree => {
-                        let base = same.filter(|(kind, _)| *kind == EntryKind::Tree).map(|(_, id)| id);
-                        next.push(Item { id, base, part: item.part.below(name.as_bstr()) });
+                        let part = item.part.below(name.as_bstr());
+                        next.push(Item { id, base: of_kind(same), like: similar, part });
                     }
                     EntryKind::Commit => return Err(refused(&item.id, "an image has no submodules")),
                     _ if same == Some((kind, id)) => {}
-                    _ => self.want_blob(receiver, id, item.part.is_content(kind)),
+                    _ => self.want_blob(receiver, Wanted { id, like: similar }, item.part.is_content(kind)),
                 }
             }
         }
         Ok(next)
     }
 
-    fn want_blob(&mut self, receiver: &Receiver<'_>, id: Id, is_content: bool) {
-        let has_object = receiver.side.repo().has_object(id);
-        if !is_content {
-            if !has_object && self.asked.insert(id) {
-                self.objects.push((id, Kind::Blob));
-            }
-        } else if !has_object && !receiver.store.content_file(&id).exists() && self.wanted_contents.insert(id) {
-            self.contents.push(id);
+    fn want_blob(&mut self, receiver: &Receiver<'_>, mut wanted: Wanted, is_content: bool) {
+        let id = wanted.id;
+        if receiver.side.repo().has_object(id) || (is_content && receiver.store.content_file(&id).exists()) {
+            return;
+        }
+        wanted.like = wanted.like.filter(|like| *like != id && receiver.side.has(like));
+        if is_content && self.wanted_contents.insert(id) {
+            self.contents.push(wanted);
+        } else if !is_content && self.asked.insert(id) {
+            self.objects.push((wanted, Kind::Blob));
         }
     }
+}
+
+/// The entries of a tree that is there, by name; none where there is no tree.
+fn by_name(store: &Store, tree: Option<Id>) -> Result<Entries> {
+    let entries = tree.map_or_else(|| Ok(Vec::new()), |tree| entries(store, &tree))?;
+    Ok(entries.into_iter().map(|(name, kind, id)| (name, (kind, id))).collect())
 }
 
 /// The entries of a tree that is there, in its order.

@@ -35,6 +35,16 @@ pub struct Traffic {
     pub received: u64,
 }
 
+/// An object that is about to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Announced {
+    pub(super) kind: Kind,
+    /// How many bytes it has.
+    pub(super) size: u64,
+    /// How many bytes come instead, where it comes as the difference to another.
+    pub(super) delta: Option<u64>,
+}
+
 /// Whether a connection is worth compressing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compress {
@@ -153,7 +163,8 @@ impl Wire {
         packet.clear();
         let mut length = [0; LENGTH];
         self.read(&mut length)?;
-        let size = std::str::from_utf8(&length).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
+        let digits = std::str::from_utf8(&length).ok().filter(|_| length.iter().all(u8::is_ascii_hexdigit));
+        let size = digits.and_then(|digits| usize::from_str_radix(digits, 16).ok());
         match size {
             Some(0) => Ok(false),
             Some(size @ LENGTH..=LARGEST) => {
@@ -174,8 +185,19 @@ impl Wire {
     }
 
     /// Send an object of `size` bytes.
-    pub(super) fn send_object(&mut self, kind: Kind, size: u64, mut bytes: impl Read) -> Result<()> {
+    pub(super) fn send_object(&mut self, kind: Kind, size: u64, bytes: impl Read) -> Result<()> {
         self.send(format!("{kind} {size}").as_bytes())?;
+        self.send_data(size, bytes)
+    }
+
+    /// Send an object of `size` bytes as the difference to one that the other side has.
+    pub(super) fn send_delta(&mut self, kind: Kind, size: u64, delta: &[u8]) -> Result<()> {
+        let length = delta.len() as u64;
+        self.send(format!("{kind} {size} {length}").as_bytes())?;
+        self.send_data(length, delta)
+    }
+
+    fn send_data(&mut self, size: u64, mut bytes: impl Read) -> Result<()> {
         let mut buffer = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(LARGEST - LENGTH)];
         let mut left = size;
         while left > 0 {
@@ -188,14 +210,12 @@ impl Wire {
     }
 
     /// Read what announces an object; `None` at the end of the list.
-    pub(super) fn receive_header(&mut self) -> Result<Option<(Kind, u64)>> {
+    pub(super) fn receive_header(&mut self) -> Result<Option<Announced>> {
         let mut packet = Vec::new();
         if !self.receive(&mut packet)? {
             return Ok(None);
         }
-        let words = std::str::from_utf8(&packet).ok().and_then(|text| text.split_once(' '));
-        let parsed = words.and_then(|(kind, size)| Some((Kind::from_bytes(kind.as_bytes()).ok()?, size.parse().ok()?)));
-        parsed.map(Some).ok_or_else(|| unintelligible(&packet))
+        announced(&packet).map(Some).ok_or_else(|| unintelligible(&packet))
     }
 
     /// Read the `size` bytes of an object, piece by piece.
@@ -212,6 +232,15 @@ impl Wire {
         }
         Ok(())
     }
+}
+
+/// `<kind> <size>`, or `<kind> <size> <size of the delta>`.
+fn announced(packet: &[u8]) -> Option<Announced> {
+    let mut words = std::str::from_utf8(packet).ok()?.split(' ');
+    let kind = Kind::from_bytes(words.next()?.as_bytes()).ok()?;
+    let size = words.next()?.parse().ok()?;
+    let delta = words.next().map(str::parse).transpose().ok()?;
+    words.next().is_none().then_some(Announced { kind, size, delta })
 }
 
 /// Who is at the other end, in errors.
@@ -283,7 +312,7 @@ mod tests {
     fn an_object_has_the_bytes_that_were_announced() {
         let read = |input: &[u8]| {
             let mut wire = wire(input);
-            let (_, size) = wire.receive_header()?.unwrap();
+            let size = wire.receive_header()?.unwrap().size;
             let mut all = Vec::new();
             wire.receive_data(size, |part| {
                 all.extend_from_slice(part);

@@ -1,7 +1,9 @@
 //! Fetching from another store, and pushing to it.
 
+use std::collections::HashSet;
+
 use plumbing::store::refs::Expect;
-use plumbing::transfer::{Progress, Traffic, Update};
+use plumbing::transfer::{Progress, Tip, Traffic, Update};
 use plumbing::{Id, ImageName, Store, Tracking};
 
 use super::config::Remote;
@@ -71,9 +73,14 @@ fn fetch_these(
     wanted: Vec<(Target, Id)>,
     watch: Watch<'_>,
 ) -> Result<(Vec<Fetched>, Progress)> {
-    let mut tips: Vec<Id> = wanted.iter().map(|(_, id)| *id).collect();
-    tips.sort();
-    tips.dedup();
+    let known =
+        wanted.first().map_or_else(|| Ok(Vec::new()), |(target, _)| tracked(store, target.tracking.remote()))?;
+    let (mut tips, mut seen) = (Vec::new(), HashSet::new());
+    for (target, id) in &wanted {
+        if seen.insert(*id) {
+            tips.push(Tip { id: *id, like: similar(store, target, &known)? });
+        }
+    }
     let received = connection.client.fetch(store, &tips, watch)?;
     let mut fetched = Vec::new();
     for (target, now) in wanted {
@@ -81,6 +88,16 @@ fn fetch_these(
         fetched.push(Fetched { target, before, now });
     }
     Ok((fetched, received.progress))
+}
+
+/// What an image that is fetched may be like: what its name was before, or another tag of its repository is that is `known`.
+fn similar(store: &Store, target: &Target, known: &[(Tracking, Id)]) -> Result<Option<Id>> {
+    let before = store.get_ref(&target.tracking.to_ref())?;
+    if let Some(id) = before.map_or_else(|| store.get_ref(&target.local.to_ref()), |id| Ok(Some(id)))? {
+        return Ok(Some(id));
+    }
+    let mut siblings = known.iter().filter(|(tracking, _)| tracking.repository() == target.tracking.repository());
+    Ok(siblings.next_back().map(|(_, id)| *id))
 }
 
 /// What is remembered of images that the remote doesn't have any longer.

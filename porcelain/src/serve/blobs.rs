@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use hyper::StatusCode;
 use plumbing::digest::Digest;
 use plumbing::oci::Image;
-use plumbing::{Id, Store};
+use plumbing::{Id, Store, travel};
 
 use super::Registry;
 use super::held::{self, Held, Kind};
@@ -34,6 +35,10 @@ enum Source {
     Waiting(PathBuf),
     /// In the store as they are.
     Content(Id),
+    /// These.
+    Bytes(&'static [u8]),
+    /// In a file that several may read at once.
+    Open(Arc<File>),
     /// Of an image: made as it is read, where it isn't kept.
     Image(Arc<Image>, Digest),
 }
@@ -52,6 +57,8 @@ impl Blob {
                 Some(file) => from(file, offset)?,
                 None => rest(store.read_blob(&id)?, offset),
             },
+            Source::Bytes(bytes) => rest(bytes.to_vec(), offset),
+            Source::Open(file) => Box::new(Shared { file, at: offset }),
             Source::Image(image, digest) => match image.blob(store, &digest, offset)? {
                 Some((reader, _)) => reader,
                 None => return Err(Error::NotFound { what: "blob", name: digest.to_string() }),
@@ -69,6 +76,20 @@ fn rest(bytes: Vec<u8>, offset: u64) -> Box<dyn Read + Send> {
     let mut reader = std::io::Cursor::new(bytes);
     reader.set_position(offset);
     Box::new(reader)
+}
+
+/// Reads a file without moving its position.
+struct Shared {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for Shared {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
 }
 
 impl Registry {
@@ -155,6 +176,10 @@ fn held_blob(store: &Store, held: &Held, digest: &Digest) -> Result<Option<Blob>
             let id = artifact.blobs.get(digest).copied();
             Ok(id.map(|id| Blob { size, source: Source::Content(id) }))
         }
+        Kind::History(_) if *digest == Digest::of(travel::EMPTY) => {
+            Ok(Some(Blob { size, source: Source::Bytes(travel::EMPTY) }))
+        }
+        Kind::History(file) => Ok(Some(Blob { size, source: Source::Open(file.clone()) })),
         Kind::Image(image) => {
             let source = Source::Image(held::image(store, held, image)?, *digest);
             Ok(Some(Blob { size, source }))

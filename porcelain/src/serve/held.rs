@@ -1,6 +1,7 @@
 //! Manifests that commits have, remembered: a commit never changes.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use plumbing::artifact::{self, Artifact, Descriptor, Manifest};
@@ -8,9 +9,10 @@ use plumbing::commit::Commit;
 use plumbing::config::ImageConfig;
 use plumbing::digest::Digest;
 use plumbing::oci::{Encoding, Image};
-use plumbing::{Id, Store};
+use plumbing::{Id, Store, travel};
 
-use crate::Result;
+use super::hashing::Hashing;
+use crate::{IoResultExt, Result};
 
 /// So many bytes of manifests are remembered.
 const MEMORY: usize = 32 << 20;
@@ -30,6 +32,8 @@ pub(super) enum Kind {
     Artifact(Artifact),
     /// An image; read when somebody asks for a part of it.
     Image(OnceLock<Arc<Image>>),
+    /// The history of an image that was made here, beside it: the commits that another rd needs. A file has its blob.
+    History(Arc<File>),
 }
 
 impl Held {
@@ -62,6 +66,8 @@ pub(super) struct Manifests {
 struct Remembered {
     /// `None` for a commit whose manifest would have to be made.
     held: HashMap<Id, Option<Arc<Held>>>,
+    /// Histories of images that were made.
+    histories: HashMap<Id, Arc<Held>>,
     bytes: usize,
 }
 
@@ -88,9 +94,18 @@ impl Manifests {
         // A manifest whose layers are no longer here as they came gives way to one of layers that can be made.
         let encoding = store.read_commit(id)?.state.manifest.map(|_| Encoding::default());
         let image = Image::of(store, id, encoding)?;
+        let history = if travel::is_needed(store, id)? { Some(Arc::new(history(store, &image)?)) } else { None };
         let held = Held::of_image(*id, image.manifest().to_vec(), OnceLock::from(Arc::new(image))).map(Arc::new);
         self.remember(id, held.clone());
+        if let Some(history) = history {
+            lock(&self.remembered).histories.insert(*id, history);
+        }
         Ok(held)
+    }
+
+    /// The history beside the image of a commit, where that was made.
+    pub(super) fn history(&self, id: &Id) -> Option<Arc<Held>> {
+        lock(&self.remembered).histories.get(id).cloned()
     }
 
     fn remember(&self, id: &Id, held: Option<Arc<Held>>) {
@@ -101,6 +116,20 @@ impl Manifests {
         }
         remembered.held.insert(*id, held);
     }
+}
+
+/// The artifact with the history of an image that was made.
+fn history(store: &Store, image: &Image) -> Result<Held> {
+    let dir = store.content_dir();
+    let file = tempfile::tempfile_in(&dir).on("create a file in", &dir)?;
+    let mut out = Hashing::new(&file);
+    travel::encode(store, &image.commit(), &mut out)?;
+    let blob = (out.hasher.finish(), file.metadata().on("stat", &dir)?.len());
+    let subject = image.descriptor();
+    let subject = (subject.media_type.as_str(), subject.digest, subject.size);
+    let bytes = travel::manifest(&image.commit(), subject, blob);
+    let (digest, manifest) = (Digest::of(&bytes), Manifest::parse(&bytes, None)?);
+    Ok(Held { commit: image.commit(), digest, bytes, manifest, kind: Kind::History(Arc::new(file)) })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

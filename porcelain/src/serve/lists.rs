@@ -47,6 +47,10 @@ impl Registry {
         kind: Option<&str>,
     ) -> Answer<Reply> {
         let mut found = Vec::new();
+        if repository.digest(store, &self.manifests, subject)?.is_none() {
+            // With an image that has to be made comes its history.
+            repository.make(store, &self.manifests, |held| held.digest == *subject)?;
+        }
         for held in repository.manifests(store, &self.manifests)? {
             let is_about = held.manifest.subject.as_ref().is_some_and(|about| about.digest == *subject);
             if is_about && kind.is_none_or(|kind| held.manifest.referrer_type() == Some(kind)) {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use hyper::{HeaderMap, StatusCode};
 use plumbing::artifact::{self, LIMIT, Manifest, Reference};
-use plumbing::digest::{Digest, Hasher};
+use plumbing::digest::Digest;
 use plumbing::store::refs::{LogLine, New, Old, Pruning, RefChange};
 use plumbing::{Id, Store};
 
 use super::Registry;
-use super::held::Held;
+use super::hashing::Hashing;
+use super::held::{Held, Kind};
 use super::problem::{Answer, Problem};
 use super::pushes::{announced, header};
 use super::reply::{Body, Reply};
@@ -91,10 +92,12 @@ impl Registry {
         let mut names: Vec<Reference> = tags.iter().cloned().map(Reference::Tag).collect();
         names.push(reference.clone());
         self.name(store, repository, &incoming, &taken, &names)?;
+        let warning =
+            taken.warning.clone().or(self.adopt_history(store, repository, &incoming.digest, &incoming.manifest)?);
         for blob in incoming.manifest.blobs() {
             self.uploads.forget(repository, &blob.digest)?;
         }
-        Ok(accepted(repository, &incoming, &tags, taken.warning))
+        Ok(accepted(repository, &incoming, &tags, warning))
     }
 
     /// Make a commit of a manifest.
@@ -160,7 +163,7 @@ impl Registry {
         for blob in incoming.manifest.blobs() {
             // A foreign layer may be missing.
             let Some(found) = self.find_blob(store, repository, &blob.digest)? else { continue };
-            let mut reader = Hashing { inner: found.reader(store, 0)?, hasher: Hasher::default() };
+            let mut reader = Hashing::new(found.reader(store, 0)?);
             let id = batch.write_content(blob.size, &mut reader)?;
             if reader.hasher.finish() != blob.digest {
                 return Err(Problem::failed(format!("the blob {} is damaged: upload it again", blob.digest)));
@@ -249,6 +252,9 @@ impl Registry {
             Reference::Digest(_) => {
                 let held = self.find_manifest(store, repository, reference)?;
                 let held = held.ok_or_else(|| unknown(repository, reference))?;
+                if matches!(held.kind, Kind::History(_)) {
+                    return Err(Problem::in_use("it is made of the image that it is about").with("Allow", "GET, HEAD"));
+                }
                 doomed.push(repository.artifact_ref(reference));
                 for tag in repository.tags(store)? {
                     if repository.tag(store, &tag)? == Some(held.commit) {
@@ -335,19 +341,5 @@ fn accepted(repository: &Repository, incoming: &Incoming<'_>, tags: &[String], w
             reply.with("Warning", format!("299 - \"{text}\""))
         }
         None => reply,
-    }
-}
-
-/// Hashes what is read.
-struct Hashing {
-    inner: Box<dyn Read + Send>,
-    hasher: Hasher,
-}
-
-impl Read for Hashing {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
     }
 }

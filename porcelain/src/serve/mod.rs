@@ -5,7 +5,9 @@
 
 mod blobs;
 mod connection;
+mod hashing;
 mod held;
+mod histories;
 mod images;
 mod lists;
 mod manifests;

@@ -123,9 +123,14 @@ impl Repository {
         Ok(heads)
     }
 
-    /// All manifests that it has now.
+    /// All manifests that it has now, as far as they needn't be made; and the histories of those that were.
     pub(super) fn manifests(&self, store: &Store, known: &Manifests) -> Result<Vec<Arc<Held>>> {
-        self.heads(store)?.iter().filter_map(|id| known.get(store, id).transpose()).collect()
+        let mut manifests = Vec::new();
+        for id in self.heads(store)? {
+            manifests.extend(known.get(store, &id)?);
+            manifests.extend(known.history(&id));
+        }
+        Ok(manifests)
     }
 
     /// The commit that a tag is at. An index counts as long as the image beside it is one of those that it lists.

@@ -319,6 +319,21 @@ fn referrers_are_listed_by_subject_and_kind() {
 }
 
 #[test]
+fn artifacts_are_shown_among_commits() {
+    let (sandbox, server) = served();
+    server.push_blob("web", b"{}");
+    let manifest = artifact("x/y", b"{}", None);
+    assert_eq!(server.put("web", "note", &manifest, OCI_MANIFEST).status, 201);
+    let name = "refs/artifacts/docker.io/library/web@note";
+    let shown = sandbox.ok(["show", name]);
+    assert!(
+        shown.contains(&format!("artifact {}", Digest::of(manifest.as_bytes()))) && shown.contains(&manifest),
+        "{shown}"
+    );
+    assert!(sandbox.ok(["log", "--all", "-p", "--stat"]).contains("artifact sha256:"));
+}
+
+#[test]
 fn a_subject_may_come_later() {
     let (_sandbox, server) = served();
     server.push_blob("web", b"{}");

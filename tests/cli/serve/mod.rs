@@ -2,6 +2,7 @@
 
 mod blobs;
 mod clients;
+mod histories;
 mod hostile;
 mod http;
 mod manifests;
@@ -13,7 +14,7 @@ use plumbing::digest::Digest;
 use serde_json::{Value, json};
 
 use crate::import::sh;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, wait_for};
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -188,4 +189,35 @@ fn repositories_are_called_as_users_call_images() {
     assert_eq!(page.json(), json!({ "repositories": ["quay.io/team/app"] }));
     let next = page.must("link").strip_prefix('<').unwrap().split('>').next().unwrap();
     assert_eq!(server.get(next).json(), json!({ "repositories": ["web"] }));
+}
+
+/// Whether a process has children, also ended ones that it doesn't wait for.
+fn has_children(pid: nix::unistd::Pid) -> bool {
+    let line = format!("PPid:\t{pid}");
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let status = |path: std::path::PathBuf| std::fs::read_to_string(path.join("status")).unwrap_or_default();
+    processes.map(|entry| status(entry.path())).any(|text| text.lines().any(|found| found == line))
+}
+
+#[test]
+fn a_server_collects_once_a_day_and_old_uploads_go() {
+    let (sandbox, server) = served();
+    let image = Image::new("amd64", &[layer("a")], true);
+    image.push(&server, "web", "1");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(25 * 3600);
+    let make_old = |path: &str| {
+        let path = sandbox.store_dir().join(path);
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+        path
+    };
+    let digest = server.push_blob("web", b"forgotten");
+    let left = std::fs::read_dir(sandbox.store_dir().join("uploads/done")).unwrap().next().unwrap().unwrap();
+    let left = make_old(&format!("uploads/done/{}", left.file_name().to_str().unwrap()));
+    let stamp = make_old("gc.stamp");
+    image.push(&server, "web", "2");
+    wait_for(|| (!left.exists()).then_some(()));
+    assert!(stamp.metadata().unwrap().modified().unwrap() > old);
+    wait_for(|| (!has_children(server.pid())).then_some(()));
+    assert_eq!(server.get(&format!("/v2/web/blobs/{digest}")).status, 404);
+    assert_eq!(server.get("/v2/web/manifests/1").body, image.manifest.as_bytes());
 }

@@ -3,6 +3,7 @@
 
 mod aside;
 mod contents;
+mod layers;
 mod packs;
 mod refs;
 mod scan;
