@@ -16,13 +16,14 @@ import bench_import
 import bench_run
 import bench_scale
 import bench_size
+import bench_transfer
 import machine
 from measure import run, size
 from peers import Peers, Rd
 from roots import Roots
 
 BENCHMARKS = {"import": bench_import, "run": bench_run, "commit": bench_commit, "diff": bench_diff, "size": bench_size,
-              "scale": bench_scale, "cold": bench_cold}
+              "scale": bench_scale, "cold": bench_cold, "transfer": bench_transfer}
 
 INTRODUCTION = """# Benchmarks
 
