@@ -7,6 +7,7 @@ mod commands;
 mod completion;
 mod git;
 mod output;
+mod registries;
 mod report;
 mod revisions;
 

@@ -89,6 +89,12 @@ impl Failure {
         self
     }
 
+    /// Add the failure that led to it, without that one's hint.
+    pub fn because(mut self, failure: Failure) -> Self {
+        self.what = Box::new(Caused { what: self.what.to_string(), cause: failure.what });
+        self
+    }
+
     /// Add what the user can do about it.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -186,6 +192,10 @@ fn hint_for_porcelain(error: &porcelain::Error) -> Option<String> {
     use porcelain::Error as E;
     Some(match error {
         E::NotFound { what: "container", .. } => "`rd ps -a` lists containers".into(),
+        E::Denied { registry, .. } => format!("`rd login {registry}` says who you are there"),
+        E::Unreachable { source, .. } if source.to_string().contains("certificate") => {
+            "--cert-dir names a folder with the certificate to believe, --tls-verify=false believes any".into()
+        }
         E::Ambiguous { .. } => "give more of the id".into(),
         E::InUse { what: "container name", .. } => "`rd rm NAME` removes a container".into(),
         E::InUse { what: "container", name, .. } => format!("`rd rm -f {name}` kills and removes it"),

@@ -74,6 +74,16 @@ impl ImageName {
         self.repository.strip_prefix(DEFAULT_NAMESPACE).unwrap_or(&self.repository).to_owned()
     }
 
+    /// The registry's host and port; `docker.io` where the name gave none.
+    pub fn registry(&self) -> &str {
+        &self.registry
+    }
+
+    /// The repository at its registry, `library/` included.
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
     /// The tag.
     pub fn tag(&self) -> &str {
         &self.tag

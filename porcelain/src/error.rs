@@ -104,6 +104,45 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A registry doesn't let us; the caller can log in, as somebody else if need be.
+    #[error("{registry} denies access to '{what}': {why}")]
+    Denied {
+        /// The registry, as image names spell it.
+        registry: String,
+        /// The repository, or what else was asked for.
+        what: String,
+        /// What the registry says.
+        why: String,
+    },
+    /// A server gives no answer.
+    #[error("can't reach {server}")]
+    Unreachable {
+        /// Its host and port.
+        server: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A server answers that it can't or won't.
+    #[error("{server} answers {status} to {request}{}", said(why))]
+    Answer {
+        /// Its host and port.
+        server: String,
+        /// What was asked: `GET /v2/a/manifests/latest`.
+        request: String,
+        /// The status of the answer.
+        status: u16,
+        /// What it says of the cause; may be empty.
+        why: String,
+    },
+    /// A server sends what it must not.
+    #[error("refused what {server} sends: {why}")]
+    Untrusted {
+        /// Its host and port.
+        server: String,
+        /// The rule it breaks.
+        why: String,
+    },
     /// An operating system error, with what was tried and where.
     #[error("can't {verb} '{}'", path.display())]
     Io {
@@ -115,6 +154,10 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+}
+
+fn said(why: &str) -> String {
+    if why.is_empty() { String::new() } else { format!(": {why}") }
 }
 
 fn kernel_words(details: &str) -> String {

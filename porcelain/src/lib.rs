@@ -12,6 +12,7 @@ pub mod housekeeping;
 pub mod image;
 pub mod info;
 pub mod mounts;
+pub mod registry;
 pub mod rootfs;
 mod sys;
 

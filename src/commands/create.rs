@@ -6,12 +6,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::ValueEnum;
 use plumbing::revision::{Lookup, Prefer, resolve_commit_with};
 use plumbing::{Id, Store};
 use porcelain::container::spec::parse_capability;
 use porcelain::container::{Bind, Config, Container, Containers, Io, Launch, Lock, Network, Tmpfs, lower};
+use porcelain::registry::Reference;
 
 use crate::cli::Globals;
+use crate::output::progress::Progress;
+use crate::registries::{Access, pull};
 use crate::report::Failure;
 
 /// Exit status where rd failed rather than the container's command.
@@ -94,6 +98,14 @@ pub struct Options {
     /// Attach a label
     #[arg(short, long, value_name = "KEY[=VALUE]")]
     label: Vec<String>,
+    /// When to pull the image: always, missing or never
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "missing", hide_possible_values = true)]
+    pull: Pull,
+    /// Don't show how a pull goes on
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    access: Access,
     /// Write the container's id into a new file
     #[arg(long, value_name = "FILE")]
     cidfile: Option<PathBuf>,
@@ -103,6 +115,14 @@ pub struct Options {
     /// The image, and the command to run in it with its arguments; the image's own command if none is given
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "IMAGE [COMMAND] [ARG]")]
     words: Vec<String>,
+}
+
+/// When an image is pulled before a container is made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Pull {
+    Always,
+    Missing,
+    Never,
 }
 
 /// A container that was made, with its lock.
@@ -125,7 +145,7 @@ pub fn make(options: &Options, auto_remove: bool, store: &Store) -> Result<Made,
     // Until the container is there nothing else may need its image.
     let _hold = store.hold()?;
     let containers = Containers::open(store.dir())?;
-    let base = find_image(store, &options.words[0])?;
+    let base = find_image(store, options)?;
     let config = options.config(&containers, base, auto_remove)?;
     let lower = lower(store, &base)?;
     let id_file = options.cidfile.as_deref().map(IdFile::create).transpose()?;
@@ -149,10 +169,35 @@ pub fn launch(store: &Store, lower: porcelain::rootfs::Lower, image: porcelain::
     }
 }
 
-/// The commit that an image's spelling names.
-fn find_image(store: &Store, spelling: &str) -> Result<Id, Failure> {
-    let lookup = Lookup { prefer: Prefer::Images, aliases: None };
-    Ok(resolve_commit_with(store, spelling, lookup)?)
+/// The commit of the image, which is pulled where it has to be.
+fn find_image(store: &Store, options: &Options) -> Result<Id, Failure> {
+    let spelling = &options.words[0];
+    let lookup = || {
+        let local = Reference::parse(spelling).ok().filter(|reference| reference.digest().is_some());
+        let local = local.map(|reference| reference.local_name()).transpose()?.map(|name| name.to_string());
+        let lookup = Lookup { prefer: Prefer::Images, aliases: None };
+        Ok::<_, Failure>(resolve_commit_with(store, local.as_ref().unwrap_or(spelling), lookup)?)
+    };
+    let found = match options.pull {
+        Pull::Never => return lookup(),
+        Pull::Missing => lookup(),
+        Pull::Always => Err(Failure::new(format!("can't pull '{spelling}': it is no image's name"))),
+    };
+    let Err(missing) = found else { return found };
+    // An id or a revision can't be pulled.
+    let Ok(reference) = Reference::parse(spelling) else { return Err(missing) };
+    let pulled = pull_image(store, &reference, options);
+    match pulled {
+        Ok(()) => lookup(),
+        Err(failure) if options.pull == Pull::Always => Err(failure),
+        Err(failure) => Err(missing.because(failure)),
+    }
+}
+
+fn pull_image(store: &Store, reference: &Reference, options: &Options) -> Result<(), Failure> {
+    let remote = options.access.open(reference)?;
+    let listener = Progress::new(options.quiet).listener();
+    pull(store, &remote, reference, None, &listener).map(drop)
 }
 
 impl Options {

@@ -6,6 +6,7 @@ pub mod commits;
 pub mod fields;
 pub mod file;
 pub mod mtree;
+pub mod progress;
 pub mod quote;
 pub mod screen;
 pub mod size;

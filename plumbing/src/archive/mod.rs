@@ -1,15 +1,20 @@
-//! Archives of whole images: docker's, OCI's, and OCI layout folders, into commits.
+//! Whole images into commits: of docker's and OCI's archives, of OCI layout folders, and of registries.
 //!
-//! Nothing in an archive is believed: sizes and digests are checked before a name points at anything, paths stay in
-//! the archive, and no address in it is ever contacted.
+//! Nothing in an archive or a manifest is believed: sizes and digests are checked before a name points at anything, paths
+//! stay in the archive, and no address in it is ever contacted.
 
 mod blobs;
+mod chain;
 mod docker;
+mod known;
 mod load;
+mod manifest;
 mod oci;
 
 pub use blobs::Blobs;
+pub use chain::{Chain, Image, LayerBlob, LayerBytes, WholeFile};
 pub use load::{Loaded, load};
+pub use manifest::{Found, Source, find, image};
 
 use crate::config;
 use crate::{Error, Result};

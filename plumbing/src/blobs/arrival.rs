@@ -2,8 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, linkat};
 
 use super::RAW;
 use crate::digest::Digest;
@@ -21,6 +25,26 @@ impl Arrival {
         let path = staging.join(name);
         let file = File::options().read(true).write(true).create_new(true).open(&path);
         Ok(Self { file: Arc::new(file.map_err(Error::io("create", &path))?), path })
+    }
+
+    /// `file` has arrived; it gets the name `name` in the folder `staging`, or where it has no name any more, its bytes do.
+    pub(crate) fn of(file: &Arc<File>, staging: &Path, name: &str) -> Result<Self> {
+        let path = staging.join(name);
+        let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
+        if linkat(CWD, itself, CWD, &path, AtFlags::SYMLINK_FOLLOW).is_ok() {
+            return Ok(Self { file: file.clone(), path });
+        }
+        let arrival = Self::create(staging, name)?;
+        let mut at = 0;
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            let length = file.read_at(&mut buffer, at).map_err(Error::io("read", "download"))?;
+            if length == 0 {
+                return Ok(arrival);
+            }
+            (&*arrival.file).write_all(&buffer[..length]).map_err(Error::io("write", &arrival.path))?;
+            at += length as u64;
+        }
     }
 
     /// `source`, all of whose bytes are kept while they are read.

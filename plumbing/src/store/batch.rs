@@ -1,6 +1,7 @@
 //! A batch of writes: contents and objects that become visible and durable together.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -179,6 +180,13 @@ impl<'s> Batch<'s> {
         self.hold()?;
         self.arrivals += 1;
         Arrival::create(self.staging()?.path(), &format!("layer-{}", self.arrivals))
+    }
+
+    /// Begin to keep a compressed layer whose bytes are in `file`, which nobody writes to any more.
+    pub fn adopt_blob(&mut self, file: &Arc<File>) -> Result<Arrival> {
+        self.hold()?;
+        self.arrivals += 1;
+        Arrival::of(file, self.staging()?.path(), &format!("layer-{}", self.arrivals))
     }
 
     /// Keep what arrived: all bytes of the compressed layer `digest`, as the caller has checked.

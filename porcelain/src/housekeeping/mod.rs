@@ -10,14 +10,14 @@ use plumbing::gc;
 use plumbing::{Id, Store};
 
 use crate::container::Containers;
-use crate::{Error, Result, mounts};
+use crate::{Error, Result, mounts, registry};
 
 /// What a collection came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Collected {
     /// Objects, contents, names.
     pub store: gc::Report,
-    /// Mountable images and checked-out roots that went, and lines of listings.
+    /// Mountable images and checked-out roots that went, lines of listings, and downloads that broke off.
     pub caches: usize,
     /// What they took on the disk, in bytes.
     pub cache_bytes: u64,
@@ -52,7 +52,9 @@ pub fn collect(store: &Store, options: &gc::Options) -> Result<Option<Collected>
     let report = gc::run(store, options, &roots).map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
     let Some(report) = report else { return Ok(None) };
     collected.store = report;
-    (collected.caches, collected.cache_bytes) = caches::clear(store, &containers, options)?;
+    let cleared = caches::clear(store, &containers, options)?;
+    let broken_off = registry::clear(&registry::downloads_dir(store), options.cutoff, options.dry_run)?;
+    (collected.caches, collected.cache_bytes) = (cleared.0 + broken_off.0, cleared.1 + broken_off.1);
     Ok(Some(collected))
 }
 
