@@ -13,6 +13,7 @@ mod host;
 #[cfg(test)]
 mod hostile;
 mod http;
+mod partial;
 mod pull;
 mod push;
 mod reference;
