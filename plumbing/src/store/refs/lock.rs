@@ -66,7 +66,7 @@ impl Lock {
                 Err(error) if error.kind() == ErrorKind::NotFound => make_folder(&path)?,
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(Error::io("lock", path)(error)),
                 Err(_) => {
-                    let limit = match owner(&path) {
+                    let limit = match owner(&path)? {
                         Owner::Nobody => {
                             was_left = true;
                             continue;
@@ -151,17 +151,20 @@ fn hold(file: &mut File) -> std::io::Result<()> {
 }
 
 /// Find out who has the lock `path`; one that an rd left behind when it was killed is removed.
-fn owner(path: &Path) -> Owner {
-    let Ok(mut file) = File::open(path) else { return Owner::Nobody };
+fn owner(path: &Path) -> Result<Owner> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Owner::Nobody),
+        file => file.map_err(Error::io("open", path))?,
+    };
     let mut bytes = Vec::new();
     let read = (&mut file).take(MARK.len() as u64 + 1).read_to_end(&mut bytes);
     let is_rds = bytes == MARK || bytes.is_empty() && file.metadata().is_ok_and(|about| about.mode() & 0o222 == 0);
     if read.is_err() || !is_rds {
         let age = file.metadata().and_then(|about| about.modified()).map(|made| made.elapsed().unwrap_or_default());
-        return Owner::Git { is_young: age.is_ok_and(|age| age < WAIT_FOR_YOUNG) };
+        return Ok(Owner::Git { is_young: age.is_ok_and(|age| age < WAIT_FOR_YOUNG) });
     }
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        return Owner::Rd;
+        return Ok(Owner::Rd);
     }
     let is_still_there = match (file.metadata(), std::fs::symlink_metadata(path)) {
         (Ok(held), Ok(named)) => (held.dev(), held.ino()) == (named.dev(), named.ino()),
@@ -169,9 +172,12 @@ fn owner(path: &Path) -> Owner {
     };
     if is_still_there {
         // Whoever else wants to remove it needs the flock(2) that is ours.
-        let _ = std::fs::remove_file(path);
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("remove", path)(error)),
+            _ => {}
+        }
     }
-    Owner::Nobody
+    Ok(Owner::Nobody)
 }
 
 #[cfg(test)]
@@ -184,7 +190,7 @@ mod tests {
         let target = dir.path().join("a/b/ref");
         let lock = Lock::acquire(&target).unwrap();
         assert!(dir.path().join("a/b/ref.lock").exists());
-        assert!(matches!(owner(&lock.path), Owner::Rd));
+        assert!(matches!(owner(&lock.path).unwrap(), Owner::Rd));
         drop(lock);
         assert!(!dir.path().join("a/b/ref.lock").exists());
     }
