@@ -42,6 +42,7 @@ has() {
         busybox-static) is_static "$(command -v busybox)" ;;
         ca-certificates) [ -e /etc/ssl/certs/ca-certificates.crt ] ;;
         time) [ -x /usr/bin/time ] ;;
+        openssh-server) [ -x /usr/sbin/sshd ] && command -v ssh ;;
         docker.io) command -v dockerd && command -v docker ;;
         debian-archive-keyring) [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ;;
         *) command -v "$1" ;;

@@ -50,10 +50,7 @@ impl Globals {
 
     /// After a command that wrote: start a collection if the last one is long ago. It goes on when this process has ended.
     pub fn collect_if_due(&self, store: &Store) {
-        let mut collector: Vec<OsString> = vec!["/proc/self/exe".into(), "--root".into()];
-        collector.extend([store.dir().canonicalize().unwrap_or_else(|_| store.dir().to_owned()).into_os_string()]);
-        collector.extend(["gc", "--auto", "--quiet"].map(OsString::from));
-        porcelain::housekeeping::auto::start_if_due(store, &collector);
+        drop(porcelain::housekeeping::auto::start_if_due(store, &collector(store)));
     }
 
     /// Finish or undo what a killed command or container left behind. That it can't be done is no reason not to do
@@ -83,6 +80,14 @@ impl Globals {
         let variable = || std::env::var_os("GIT_DIR").filter(|dir| !dir.is_empty() && !root_is_a_flag);
         self.git_dir.clone().or_else(|| variable().map(PathBuf::from))
     }
+}
+
+/// The command that collects what a store doesn't need.
+pub fn collector(store: &Store) -> Vec<OsString> {
+    let mut collector: Vec<OsString> = vec!["/proc/self/exe".into(), "--root".into()];
+    collector.extend([store.dir().canonicalize().unwrap_or_else(|_| store.dir().to_owned()).into_os_string()]);
+    collector.extend(["gc", "--auto", "--quiet"].map(OsString::from));
+    collector
 }
 
 /// Where the store is where nobody says otherwise.
@@ -239,12 +244,14 @@ commands! {
     rm,
     import,
     load,
+    save,
     export,
     pull,
     push,
     search,
     login,
     logout,
+    serve,
     mount,
     umount,
     init,
@@ -255,6 +262,8 @@ commands! {
     images,
     tag,
     rmi,
+    remote,
+    fetch,
     inspect,
     history,
     image,
@@ -295,5 +304,6 @@ commands! {
     write_tree,
     upload_pack,
     receive_pack,
+    serve_stdio,
     remote_helper hidden,
 }

@@ -1,12 +1,16 @@
-//! What commands about registries have in common: their flags, and pulls.
+//! What commands about registries have in common: their flags, what names mean, and pulls.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use plumbing::archive::Platform;
+use plumbing::digest::Digest;
 use plumbing::store::refs::Expect;
-use plumbing::{Id, ImageName, Store};
+use plumbing::{Id, ImageName, Store, Tracking};
 use porcelain::registry::{self, Listener, Patience, Reference, Remote, Settings};
+use porcelain::remote::rules::Pull;
+use porcelain::remote::store::{Fetched, follow, pull as pull_from_store};
+use porcelain::remote::{Target, Url, track};
 
 use crate::report::Failure;
 
@@ -29,47 +33,149 @@ impl Access {
         Ok(Settings::read()?.with_verify(self.tls_verify).with_certificates(self.cert_dir.clone()))
     }
 
-    /// The repository of `reference`.
-    pub fn open(&self, reference: &Reference) -> Result<Arc<Remote>, Failure> {
-        Ok(Arc::new(Remote::open(reference, &self.settings()?, Patience::default())?))
+    /// The repository of an image.
+    pub fn open(&self, wanted: &Wanted) -> Result<Arc<Remote>, Failure> {
+        let mut settings = self.settings()?;
+        if let Some(Url::Registry(at)) = wanted.url()
+            && at.plain == Some(true)
+        {
+            settings = settings.with_verify(Some(false));
+        }
+        Ok(Arc::new(Remote::open(&wanted.reference, &settings, Patience::default())?))
     }
 }
 
-/// An image that was pulled and has its name.
+/// An image as the command line names it.
+pub struct Wanted {
+    /// Where it is, where it is at a registry.
+    pub reference: Reference,
+    /// What it is called here and there; what a digest names has no such names.
+    pub target: Option<Target>,
+}
+
+impl Wanted {
+    /// Read `[REMOTE/]NAME[:TAG|@DIGEST]`.
+    pub fn parse(store: &Store, spelling: &str) -> Result<Self, Failure> {
+        if spelling.contains('@') {
+            return Ok(Self { reference: Reference::parse(spelling)?, target: None });
+        }
+        Self::of(Target::parse(store, spelling)?)
+    }
+
+    fn of(target: Target) -> Result<Self, Failure> {
+        let name = &target.name;
+        let full = format!("{}/{}:{}", name.registry(), name.repository(), name.tag());
+        Ok(Self { reference: Reference::parse(&full)?, target: Some(target) })
+    }
+
+    /// The same repository with another tag.
+    pub fn with_tag(&self, tag: &str) -> Result<Self, Failure> {
+        let target = match &self.target {
+            Some(Target { remote: Some(remote), tracking, .. }) => {
+                Target::at(remote.clone(), Tracking::new(tracking.remote(), tracking.repository(), tag)?)?
+            }
+            _ => {
+                let (name, reference) =
+                    (ImageName::parse(&self.reference.with_tag(tag)?.to_string())?, &self.reference);
+                let tracking = Tracking::new(reference.registry(), reference.repository(), tag)?;
+                Target { remote: None, tracking, local: name.clone(), name }
+            }
+        };
+        Self::of(target)
+    }
+
+    /// The address of the remote that was configured.
+    pub fn url(&self) -> Option<&Url> {
+        self.target.as_ref()?.remote.as_ref().map(|remote| &remote.url)
+    }
+
+    /// What it is called here.
+    pub fn local(&self) -> Result<ImageName, Failure> {
+        match &self.target {
+            Some(target) => Ok(target.local.clone()),
+            None => Ok(self.reference.local_name()?),
+        }
+    }
+
+    /// Whether it is at another store rather than at a registry. An error where it is at neither.
+    pub fn is_at_store(&self) -> Result<bool, Failure> {
+        match self.url() {
+            None | Some(Url::Registry(_)) => Ok(false),
+            Some(Url::Store(_) | Url::Ssh(_)) => Ok(true),
+            Some(url) => {
+                let failure = Failure::new(format!("'{url}' is neither a registry nor a store"));
+                Err(failure.hint("`rd load` reads archives and layouts, `rd save` writes them"))
+            }
+        }
+    }
+}
+
+/// How an image is pulled.
+pub struct How<'a> {
+    /// For which platform; `None` for this machine's.
+    pub platform: Option<&'a Platform>,
+    /// Move the local image even where that loses something of the user's.
+    pub force: bool,
+    /// Who hears how far it is.
+    pub listener: Listener,
+}
+
+/// An image that was pulled.
 pub struct Pulled {
-    /// The name.
+    /// What it is called here.
     pub name: ImageName,
-    /// The digest of what the registry has by that name.
-    pub digest: plumbing::digest::Digest,
-    /// The digest of the image's own manifest.
-    pub manifest: plumbing::digest::Digest,
-    /// Whether the name was there with this very commit.
-    pub is_same: bool,
+    /// The commit that the remote has.
+    pub commit: Id,
+    /// The digests of what the registry has by that name, and of the image's own manifest; another store has none.
+    pub digests: Option<(Digest, Digest)>,
+    /// What became of the local image.
+    pub outcome: Pull,
 }
 
-/// Pull the image that `reference` names at `remote`, and name it.
-pub fn pull(
-    store: &Store,
-    remote: &Arc<Remote>,
-    reference: &Reference,
-    platform: Option<&Platform>,
-    listener: &Listener,
-) -> Result<Pulled, Failure> {
-    let manifest = remote.manifest(&reference.target())?;
+/// Pull an image from another store.
+pub fn pull_store(store: &Store, wanted: &Wanted, force: bool) -> Result<Pulled, Failure> {
+    let target = wanted.target.as_ref().expect("because it is at a store that was configured");
+    let pulled = pull_from_store(store, target, force, &mut |_| {})?;
+    refuse_diverged(target, pulled.outcome)?;
+    Ok(Pulled { name: target.local.clone(), commit: pulled.fetched.now, digests: None, outcome: pulled.outcome })
+}
+
+/// Pull an image from a registry, and let the local image follow.
+pub fn pull(store: &Store, remote: &Arc<Remote>, wanted: &Wanted, how: &How<'_>) -> Result<Pulled, Failure> {
+    let manifest = remote.manifest(&wanted.reference.target())?;
     let _hold = store.hold()?;
-    let pulled = registry::pull(store, remote, manifest, platform, listener)?;
-    let name = reference.local_name()?;
-    let is_same = name_it(store, &name, pulled.commit, reference)?;
-    Ok(Pulled { name, digest: pulled.digest, manifest: pulled.manifest, is_same })
+    let pulled = registry::pull(store, remote, manifest, how.platform, &how.listener)?;
+    let now = match registry::pull_history(store, remote, &pulled) {
+        Ok(commit) => commit.unwrap_or(pulled.commit),
+        Err(error) => {
+            eprintln!("warning: the image comes without the commits it was made of: {}", error.chain().join(": "));
+            pulled.commit
+        }
+    };
+    let name = wanted.local()?;
+    let outcome = match &wanted.target {
+        Some(target) => {
+            let before = track(store, &target.tracking, now, "pull")?;
+            let outcome = follow(store, &Fetched { target: target.clone(), before, now }, how.force)?;
+            refuse_diverged(target, outcome)?;
+            outcome
+        }
+        None if store.get_ref(&name.to_ref())? == Some(now) => Pull::UpToDate,
+        None => {
+            store.update_ref(&name.to_ref(), now, Expect::Any, &format!("pull: {}", wanted.reference))?;
+            Pull::New
+        }
+    };
+    Ok(Pulled { name, commit: now, digests: Some((pulled.digest, pulled.manifest)), outcome })
 }
 
-fn name_it(store: &Store, name: &ImageName, commit: Id, reference: &Reference) -> Result<bool, Failure> {
-    let before = store.get_ref(&name.to_ref())?;
-    if before == Some(commit) {
-        return Ok(true);
+fn refuse_diverged(target: &Target, outcome: Pull) -> Result<(), Failure> {
+    if outcome != Pull::Diverged {
+        return Ok(());
     }
-    store.update_ref(&name.to_ref(), commit, Expect::Any, &format!("pull: {reference}"))?;
-    Ok(false)
+    let (local, theirs) = (&target.local, &target.tracking);
+    let failure = Failure::new(format!("not possible to fast-forward: '{local}' and '{theirs}' have diverged"));
+    Err(failure.hint(format!("`rd log {local}...{theirs}` shows what each has alone; `rd pull -f` takes the remote's")))
 }
 
 /// The registry that a user names, with or without a scheme and a path; docker.io without one.

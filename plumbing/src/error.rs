@@ -32,6 +32,9 @@ pub enum Error {
     /// The thing is valid, but this version or this host can't do it.
     #[error("unsupported {what}: {why}")]
     Unsupported { what: String, why: String },
+    /// The other side of a connection refused, or failed.
+    #[error("the other side says: {why}")]
+    Told { why: String },
     /// The operating system refused.
     #[error("can't {verb} '{}'", path.display())]
     Io { verb: &'static str, path: PathBuf, source: std::io::Error },

@@ -66,6 +66,11 @@ impl ImageName {
         valid.then(|| Self { registry: registry.into(), repository: repository.into(), tag: tag.into() })
     }
 
+    /// The name with all that docker leaves out: `docker.io/library/debian:12`.
+    pub fn full(&self) -> String {
+        format!("{}/{}:{}", self.registry, self.repository, self.tag)
+    }
+
     /// The repository as docker shows it: without `docker.io/` and `library/`.
     pub fn familiar_repository(&self) -> String {
         if self.registry != DEFAULT_REGISTRY {
@@ -96,7 +101,7 @@ impl fmt::Display for ImageName {
     }
 }
 
-fn is_registry(text: &str) -> bool {
+pub(crate) fn is_registry(text: &str) -> bool {
     let (host, port) = text.split_once(':').unwrap_or((text, "0"));
     let host_ok = host.split('.').all(|label| {
         !label.is_empty()
@@ -108,7 +113,7 @@ fn is_registry(text: &str) -> bool {
 }
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
-fn is_repository_component(text: &str) -> bool {
+pub(crate) fn is_repository_component(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let ends = text.bytes().next().is_some_and(plain) && text.bytes().last().is_some_and(plain);
     let separators = text.split(|c: char| c.is_ascii() && plain(c as u8));
@@ -116,7 +121,7 @@ fn is_repository_component(text: &str) -> bool {
 }
 
 /// `[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}`
-fn is_tag(text: &str) -> bool {
+pub(crate) fn is_tag(text: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     text.len() <= 128
         && text.bytes().next().is_some_and(word)

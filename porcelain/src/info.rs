@@ -18,6 +18,10 @@ pub struct StoreInfo {
     pub commits: usize,
     /// Raw contents of files.
     pub contents: Usage,
+    /// Compressed layers that came from elsewhere, and what makes them again.
+    pub blobs: Usage,
+    /// Those of them that are there as they came.
+    pub raw_blobs: Usage,
     /// git's packs.
     pub packs: Usage,
     /// What can be made again: mount images and checked-out roots, listings.
@@ -80,6 +84,8 @@ impl StoreInfo {
             images: images.len(),
             commits: image::ancestors(store, heads)?.len(),
             contents: usage(&store.content_dir(), &|_| true)?,
+            blobs: usage(&store.blobs_dir(), &|_| true)?,
+            raw_blobs: usage(&store.blobs_dir(), &|name| !name.ends_with(".made"))?,
             packs: usage(&dir.join("objects/pack"), &|name| name.ends_with(".pack"))?,
             caches: usage(&store.mounts_dir(), &|_| true)?.and(usage(&dir.join("cache"), &|_| true)?),
             containers: usage(&store.containers_dir(), &|_| true)?,

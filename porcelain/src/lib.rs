@@ -13,7 +13,9 @@ pub mod image;
 pub mod info;
 pub mod mounts;
 pub mod registry;
+pub mod remote;
 pub mod rootfs;
+pub mod serve;
 mod sys;
 
 pub use error::{Error, IoResultExt, Result};

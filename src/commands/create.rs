@@ -15,7 +15,7 @@ use porcelain::registry::Reference;
 
 use crate::cli::Globals;
 use crate::output::progress::Progress;
-use crate::registries::{Access, pull};
+use crate::registries::{Access, How, Wanted, pull, pull_store};
 use crate::report::Failure;
 
 /// Exit status where rd failed rather than the container's command.
@@ -174,7 +174,11 @@ fn find_image(store: &Store, options: &Options) -> Result<Id, Failure> {
     let spelling = &options.words[0];
     let lookup = || {
         let local = Reference::parse(spelling).ok().filter(|reference| reference.digest().is_some());
-        let local = local.map(|reference| reference.local_name()).transpose()?.map(|name| name.to_string());
+        let pulled = || Wanted::parse(store, spelling).ok().filter(|wanted| wanted.url().is_some());
+        let local = match local {
+            Some(reference) => Some(reference.local_name()?.to_string()),
+            None => pulled().map(|wanted| wanted.local()).transpose()?.map(|name| name.to_string()),
+        };
         let lookup = Lookup { prefer: Prefer::Images, aliases: None };
         Ok::<_, Failure>(resolve_commit_with(store, local.as_ref().unwrap_or(spelling), lookup)?)
     };
@@ -185,8 +189,8 @@ fn find_image(store: &Store, options: &Options) -> Result<Id, Failure> {
     };
     let Err(missing) = found else { return found };
     // An id or a revision can't be pulled.
-    let Ok(reference) = Reference::parse(spelling) else { return Err(missing) };
-    let pulled = pull_image(store, &reference, options);
+    let Ok(wanted) = Wanted::parse(store, spelling) else { return Err(missing) };
+    let pulled = pull_image(store, &wanted, options);
     match pulled {
         Ok(()) => lookup(),
         Err(failure) if options.pull == Pull::Always => Err(failure),
@@ -194,10 +198,12 @@ fn find_image(store: &Store, options: &Options) -> Result<Id, Failure> {
     }
 }
 
-fn pull_image(store: &Store, reference: &Reference, options: &Options) -> Result<(), Failure> {
-    let remote = options.access.open(reference)?;
-    let listener = Progress::new(options.quiet).listener();
-    pull(store, &remote, reference, None, &listener).map(drop)
+fn pull_image(store: &Store, wanted: &Wanted, options: &Options) -> Result<(), Failure> {
+    if wanted.is_at_store()? {
+        return pull_store(store, wanted, false).map(drop);
+    }
+    let how = How { platform: None, force: false, listener: Progress::new(options.quiet).listener() };
+    pull(store, &options.access.open(wanted)?, wanted, &how).map(drop)
 }
 
 impl Options {

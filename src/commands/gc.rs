@@ -13,7 +13,7 @@ use crate::report::Failure;
 ///
 /// Needed is what refs and reflogs name, what containers were made of, and what these need in turn. What nothing needs
 /// is spared while it is young: a name that was removed, by rmi or rm, can be brought back by its id until then. Loose
-/// objects are packed, copies that git fetched for itself removed, caches of what has no name cleared.
+/// objects are packed, compressed layers of pulled images replaced by what makes them again bit for bit, copies that git fetched for itself removed, caches of what has no name cleared.
 ///
 /// It can run beside any other command, and be killed at any time. Commands that write wait for it for fractions of a
 /// second; it waits for those that are at work. With --prune=now, too, what a running command needs is safe; what an
@@ -86,6 +86,18 @@ fn told(collected: &Collected, dry_run: bool) -> String {
         }
     };
     line(store.contents, "content", "contents", format!("{removed}, {}", size::decimal(store.content_bytes)));
+    line(
+        store.blobs,
+        "compressed layer",
+        "compressed layers",
+        format!("{removed}, {}", size::decimal(store.blob_bytes)),
+    );
+    line(
+        collected.shrunk.layers,
+        "compressed layer",
+        "compressed layers",
+        format!("made smaller, {}", size::decimal(collected.shrunk.freed)),
+    );
     line(store.objects, "object", "objects", removed.into());
     line(store.copies, "copy of a content", "copies of contents", removed.into());
     line(store.packed, "loose object", "loose objects", if dry_run { "would be packed" } else { "packed" }.into());
@@ -107,12 +119,16 @@ fn as_json(collected: &Collected) -> serde_json::Value {
     serde_json::json!({
         "contents": store.contents,
         "contentBytes": store.content_bytes,
+        "blobs": store.blobs,
+        "blobBytes": store.blob_bytes,
         "objects": store.objects,
         "waiting": store.waiting,
         "packed": store.packed,
         "copies": store.copies,
         "forgotten": store.forgotten,
         "packBytes": store.pack_bytes,
+        "shrunk": collected.shrunk.layers,
+        "shrunkBytes": collected.shrunk.freed,
         "caches": collected.caches,
         "cacheBytes": collected.cache_bytes,
         "leftovers": collected.leftovers,

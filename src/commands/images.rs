@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 
-use plumbing::{ImageName, Store};
+use plumbing::{Id, ImageName, Store, Tracking};
 use porcelain::image::facts::Facts;
 use porcelain::image::filter::Filter;
 use porcelain::image::listing::{self, Listing as Remembered};
 use porcelain::image::{self, Image};
+use porcelain::remote::standing::{self, Standing};
 use serde_json::{Value, json};
 
 use crate::cli::Globals;
@@ -24,6 +25,7 @@ use crate::report::{self, Failure};
 ///   rd images debian                      all tags of one repository
 ///   rd images 'team/*:v1*'                patterns: * ? [...]
 ///   rd images -f since=debian:12 -q       ids of what is newer than debian:12
+///   rd images -v                          what is ahead of remotes and what is behind
 ///   rd images --format '{{.ID}} {{.Repository}}:{{.Tag}}'
 ///
 /// Exit status: 0, also where nothing is found; 2 failed.
@@ -42,6 +44,10 @@ pub struct Args {
     /// Also show the digests of manifests
     #[arg(long)]
     digests: bool,
+    /// Also show the same images at remotes, as they were seen last, and how many commits each side has that the other
+    /// hasn't: `[origin/app:1: ahead 1, behind 2]`
+    #[arg(short, long, conflicts_with = "digests")]
+    verbose: bool,
     /// Whole ids
     #[arg(long)]
     no_trunc: bool,
@@ -60,20 +66,24 @@ pub struct Args {
     json: bool,
 }
 
+/// Docker's fields, and one of rd's own.
+const HEADERS: &[(&str, &str)] = &[
+    ("ID", "IMAGE ID"),
+    ("Repository", "REPOSITORY"),
+    ("Tag", "TAG"),
+    ("Digest", "DIGEST"),
+    ("CreatedSince", "CREATED"),
+    ("CreatedAt", "CREATED AT"),
+    ("Size", "SIZE"),
+    ("VirtualSize", "SIZE"),
+    ("SharedSize", "SHARED SIZE"),
+    ("UniqueSize", "UNIQUE SIZE"),
+    ("Containers", "CONTAINERS"),
+    ("Remotes", "REMOTES"),
+];
+
 const PLAIN: Listing = Listing {
-    headers: &[
-        ("ID", "IMAGE ID"),
-        ("Repository", "REPOSITORY"),
-        ("Tag", "TAG"),
-        ("Digest", "DIGEST"),
-        ("CreatedSince", "CREATED"),
-        ("CreatedAt", "CREATED AT"),
-        ("Size", "SIZE"),
-        ("VirtualSize", "SIZE"),
-        ("SharedSize", "SHARED SIZE"),
-        ("UniqueSize", "UNIQUE SIZE"),
-        ("Containers", "CONTAINERS"),
-    ],
+    headers: HEADERS.split_at(HEADERS.len() - 1).0,
     columns: &["Repository", "Tag", "ID", "CreatedSince", "Size"],
     quiet: "ID",
 };
@@ -83,6 +93,9 @@ const WITH_DIGESTS: Listing = Listing {
     columns: &["Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"],
     quiet: "ID",
 };
+
+const WITH_REMOTES: Listing =
+    Listing { headers: HEADERS, columns: &["Repository", "Tag", "ID", "CreatedSince", "Size", "Remotes"], quiet: "ID" };
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let store = globals.store()?;
@@ -112,7 +125,12 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
 impl Args {
     /// Whether all images are listed in the usual form: that is what is remembered.
     fn is_plain(&self) -> bool {
-        let asks = self.all || self.digests || self.json || self.reference.is_some() || !self.filter.is_empty();
+        let asks = self.all
+            || self.verbose
+            || self.digests
+            || self.json
+            || self.reference.is_some()
+            || !self.filter.is_empty();
         !asks && self.format.is_none()
     }
 }
@@ -146,11 +164,19 @@ fn show(store: &Store, images: &[Image], args: &Args) -> Result<(), Failure> {
         println!("{:#}", to_json(store, images)?);
         return Ok(());
     }
-    let listing = if args.digests { &WITH_DIGESTS } else { &PLAIN };
+    let listing = match (args.digests, args.verbose) {
+        (true, _) => &WITH_DIGESTS,
+        (_, true) => &WITH_REMOTES,
+        _ => &PLAIN,
+    };
     let style = Style { format: args.format.as_deref(), quiet: args.quiet };
     let fields = listing.fields(&style);
-    let rows: Vec<Row> = images.iter().flat_map(|image| rows(image, &fields, args.no_trunc)).collect();
-    emit(&listing.render(&style, &rows)?);
+    let remotes = if args.verbose { standing::all_tracked(store)? } else { Vec::new() };
+    let mut all = Vec::new();
+    for image in images {
+        all.extend(rows(store, image, &fields, args.no_trunc, &remotes)?);
+    }
+    emit(&listing.render(&style, &all)?);
     Ok(())
 }
 
@@ -185,15 +211,37 @@ fn select(
 }
 
 /// A row for each name; one with `<none>` for a commit without.
-fn rows(image: &Image, fields: &[&str], whole: bool) -> Vec<Row> {
+fn rows(store: &Store, image: &Image, fields: &[&str], whole: bool, remotes: &[Tracked]) -> Result<Vec<Row>, Failure> {
     let row = |name: Option<&ImageName>| {
-        fields
-            .iter()
-            .map(|field| (*field).to_owned())
-            .zip(fields.iter().map(|field| Value::String(text(image, name, field, whole))))
-            .collect()
+        let mut row = Row::new();
+        for field in fields {
+            let text = match *field {
+                "Remotes" => at_remotes(store, image, name, remotes)?,
+                field => text(image, name, field, whole),
+            };
+            row.insert((*field).to_owned(), Value::String(text));
+        }
+        Ok(row)
     };
-    if image.names.is_empty() { vec![row(None)] } else { image.names.iter().map(|name| row(Some(name))).collect() }
+    if image.names.is_empty() {
+        return row(None).map(|row| vec![row]);
+    }
+    image.names.iter().map(|name| row(Some(name))).collect()
+}
+
+/// What is known of an image of a remote, by the name of the local image.
+type Tracked = (ImageName, Tracking, Id);
+
+/// How an image stands to those of remotes that have its name.
+fn at_remotes(store: &Store, image: &Image, name: Option<&ImageName>, remotes: &[Tracked]) -> Result<String, Failure> {
+    let mut all = Vec::new();
+    for (_, tracking, id) in remotes.iter().filter(|(local, ..)| Some(local) == name) {
+        all.push(match Standing::between(store, image.id, *id)? {
+            Standing { ahead: 0, behind: 0 } => format!("[{tracking}]"),
+            standing => format!("[{tracking}: {}]", super::remote::words(&standing)),
+        });
+    }
+    Ok(all.join(" "))
 }
 
 /// One field of a row.

@@ -5,12 +5,15 @@ use std::process::ExitCode;
 use plumbing::oci::{Encoding, Image};
 use plumbing::revision::{Lookup, Prefer, resolve_commit_with};
 use plumbing::store::refs::IMAGES;
-use plumbing::{ImageName, Store};
-use porcelain::registry::{self, Reference};
+use plumbing::{Id, ImageName, Store, artifact, travel};
+use porcelain::registry::{self, Remote};
+use porcelain::remote::rules::{Force, Present, Push, Refusal};
+use porcelain::remote::store::push as push_to_store;
+use porcelain::remote::{Target, decide_push, track};
 
 use crate::cli::Globals;
 use crate::output::progress::Progress;
-use crate::registries::Access;
+use crate::registries::{Access, Wanted};
 use crate::report::Failure;
 
 /// Push an image to its registry
@@ -19,6 +22,10 @@ use crate::report::Failure;
 /// else (a container's commit, an import) becomes an image whose digest follows from the commit alone. Nothing is sent that the
 /// registry has; layers that another of its repositories has are taken from there. A push that is broken off goes on where it
 /// was.
+///
+/// A push that isn't a fast-forward of what the registry has is refused, so that nobody's image is lost: `rd pull` first, or
+/// -f. A name may begin with a remote (`rd remote`), also with one that is another store. Beside an image that was made of a commit
+/// of rd's goes its history, so that another rd gets the very same commits; other engines just see an image.
 ///
 /// Prints docker's lines, the last with the digest; with -q the digest alone.
 ///
@@ -37,6 +44,12 @@ pub struct Args {
     /// rd makes]
     #[arg(long, value_name = "HOW")]
     compression: Option<Encoding>,
+    /// Overwrite whatever the remote has by that name
+    #[arg(short, long)]
+    force: bool,
+    /// Overwrite it only if it is what was seen there last, by pull, push or fetch
+    #[arg(long, conflicts_with = "force")]
+    force_with_lease: bool,
     /// Send what the store has about the image, too: signatures, attestations and the like, which `rd pull --referrers` brought
     #[arg(long)]
     referrers: bool,
@@ -48,57 +61,149 @@ pub struct Args {
 }
 
 pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
+    let store = globals.store()?;
     let name = args.names.last().expect("because one is required");
-    let reference = Reference::parse(name)?;
-    if reference.digest().is_some() {
+    let wanted = Wanted::parse(&store, name)?;
+    if wanted.reference.digest().is_some() {
         return Err(Failure::new("a digest can't be pushed to: it follows from the image").hint("give a tag"));
     }
-    let store = globals.store()?;
     let pushes = match args.all_tags {
-        true => all_tags(&store, &args, &reference)?,
-        false => vec![(args.names[0].clone(), reference)],
+        true => all_tags(&store, &args, &wanted)?,
+        false => vec![(source(&args, &wanted)?, wanted)],
     };
-    let place = format!("{}/{}", pushes[0].1.registry(), pushes[0].1.repository());
+    if pushes[0].1.is_at_store()? {
+        return to_store(&store, &args, &pushes);
+    }
+    let place = format!("{}/{}", pushes[0].1.reference.registry(), pushes[0].1.reference.repository());
     say(&args, || format!("The push refers to repository [{place}]"));
-    for (source, reference) in &pushes {
-        push(&store, &args, source, reference)?;
+    for (source, wanted) in &pushes {
+        push(&store, &args, source, wanted)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn push(store: &Store, args: &Args, source: &str, reference: &Reference) -> Result<(), Failure> {
+/// What is pushed: what was named, or the image that is called here what it is to be called there.
+fn source(args: &Args, wanted: &Wanted) -> Result<String, Failure> {
+    if args.names.len() > 1 { Ok(args.names[0].clone()) } else { Ok(wanted.local()?.to_string()) }
+}
+
+impl Args {
+    fn force(&self) -> Force {
+        match (self.force, self.force_with_lease) {
+            (true, _) => Force::Yes,
+            (_, true) => Force::WithLease,
+            _ => Force::No,
+        }
+    }
+}
+
+fn find(store: &Store, source: &str) -> Result<Id, Failure> {
+    Ok(resolve_commit_with(store, source, Lookup { prefer: Prefer::Images, aliases: None })?)
+}
+
+fn to_store(store: &Store, args: &Args, pushes: &[(String, Wanted)]) -> Result<ExitCode, Failure> {
+    if args.compression.is_some() || args.referrers {
+        return Err(Failure::new("--compression and --referrers are for registries"));
+    }
+    for (source, wanted) in pushes {
+        let target = wanted.target.as_ref().expect("because it is at a store that was configured");
+        let commit = find(store, source)?;
+        let pushed = push_to_store(store, target, commit, args.force())?;
+        refuse(target, pushed.outcome)?;
+        if args.quiet {
+            println!("{commit}");
+        }
+        say(args, || {
+            format!("{}: {commit}{}", target.tracking, if pushed.outcome.moves() { "" } else { ": up to date" })
+        });
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn push(store: &Store, args: &Args, source: &str, wanted: &Wanted) -> Result<(), Failure> {
     let _hold = store.hold()?;
-    let commit = resolve_commit_with(store, source, Lookup { prefer: Prefer::Images, aliases: None })?;
+    let target = wanted.target.as_ref().expect("because no digest was given");
+    let commit = find(store, source)?;
     let image = Image::of(store, &commit, args.compression)?;
-    let remote = args.access.open(reference)?;
+    let remote = args.access.open(wanted)?;
+    let tracked = store.get_ref(&target.tracking.to_ref())?;
+    let present = present(store, &remote, &image, tracked, target)?;
+    refuse(target, decide_push(store, present, tracked, commit, args.force())?)?;
     let listener = Progress::new(args.quiet).listener();
-    registry::push(store, &remote, &image, reference.tag(), &listener)?;
+    registry::push(store, &remote, &image, wanted.reference.tag(), &listener)?;
+    registry::push_history(store, &remote, &image, &listener)?;
     if args.referrers {
         for referrer in registry::push_referrers(store, &remote, &image.digest(), &listener)? {
             say(args, || format!("Referrer: {referrer}"));
         }
     }
+    track(store, &target.tracking, commit, "push")?;
     if args.quiet {
         println!("{}", image.digest());
     }
-    say(args, || format!("{}: digest: {} size: {}", reference.tag(), image.digest(), image.manifest().len()));
+    let size = image.manifest().len();
+    say(args, || format!("{}: digest: {} size: {size}", wanted.reference.tag(), image.digest()));
     Ok(())
 }
 
+/// What the registry has by the name: a commit is known by its image's digest, or because the image says of which it is.
+fn present(
+    store: &Store,
+    remote: &Remote,
+    image: &Image,
+    tracked: Option<Id>,
+    target: &Target,
+) -> Result<Present, Failure> {
+    let Some(manifest) = remote.find_manifest(target.name.tag())? else { return Ok(Present::Nothing) };
+    let digest = manifest.digest();
+    if digest == image.digest() {
+        return Ok(Present::Known(image.commit()));
+    }
+    let local = store.get_ref(&target.local.to_ref())?;
+    for id in tracked.into_iter().chain(local) {
+        if store.has(&id) && Image::of(store, &id, None)?.digest() == digest {
+            return Ok(Present::Known(id));
+        }
+    }
+    let said = artifact::Manifest::parse(&manifest.bytes, None).ok().and_then(|manifest| travel::commit(&manifest));
+    Ok(said.filter(|id| store.has(id)).map_or(Present::Unknown, Present::Known))
+}
+
+/// git's words for a push that isn't done.
+fn refuse(target: &Target, outcome: Push) -> Result<(), Failure> {
+    let Push::Refused(why) = outcome else { return Ok(()) };
+    let name = &target.tracking;
+    let failure = Failure::new(format!("failed to push to '{name}': rejected ({})", why.word()));
+    Err(failure.hint(match why {
+        Refusal::FetchFirst => {
+            format!("it has what this store never saw; `rd pull {}` brings it, -f overwrites it", spelling(target))
+        }
+        Refusal::NotFastForward => format!("it has what isn't in yours: `rd log {name}`; -f overwrites it"),
+        Refusal::Stale => {
+            format!("it isn't what was seen there last; `rd pull {}` looks again, -f overwrites it", spelling(target))
+        }
+    }))
+}
+
+/// How a pull names it.
+fn spelling(target: &Target) -> String {
+    if target.remote.is_some() { target.tracking.to_string() } else { target.name.to_string() }
+}
+
 /// The images of a repository, and what they are called there.
-fn all_tags(store: &Store, args: &Args, reference: &Reference) -> Result<Vec<(String, Reference)>, Failure> {
-    if reference.has_tag() || args.names.len() > 1 {
+fn all_tags(store: &Store, args: &Args, wanted: &Wanted) -> Result<Vec<(String, Wanted)>, Failure> {
+    let name = args.names.last().expect("because one is required");
+    let last = name.rsplit_once('/').map_or(name.as_str(), |(_, last)| last);
+    if last.contains(':') || args.names.len() > 1 {
         return Err(Failure::new("tag can't be used with --all-tags/-a"));
     }
+    let local = wanted.local()?;
     let names = store.list_refs(IMAGES)?.into_iter().filter_map(|(name, _)| ImageName::from_ref(&name));
-    let ours =
-        |name: &ImageName| (name.registry(), name.repository()) == (reference.registry(), reference.repository());
-    let found: Vec<_> = names
-        .filter(ours)
-        .map(|name| Ok((name.to_string(), reference.with_tag(name.tag())?)))
-        .collect::<Result<_, Failure>>()?;
+    let ours = |name: &ImageName| (name.registry(), name.repository()) == (local.registry(), local.repository());
+    let each = |name: ImageName| Ok((name.to_string(), wanted.with_tag(name.tag())?));
+    let found: Vec<_> = names.filter(ours).map(each).collect::<Result<_, Failure>>()?;
     if found.is_empty() {
-        return Err(plumbing::Error::NotFound { what: "image", name: reference.repository().into() }.into());
+        return Err(plumbing::Error::NotFound { what: "image", name: local.familiar_repository() }.into());
     }
     Ok(found)
 }

@@ -1,10 +1,10 @@
 //! `rd search`
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use plumbing::{ImageName, Store};
-use porcelain::registry::{Found, Reference, Remote, search};
+use plumbing::{ImageName, Store, Tracking};
+use porcelain::registry::{Found, Patience, Reference, Remote, search};
 
 use crate::cli::Globals;
 use crate::output::emit;
@@ -103,24 +103,17 @@ pub fn run(args: Args, globals: &Globals) -> Result<ExitCode, Failure> {
 
 /// Repositories whose images are here or were seen at a remote, and where; each once.
 fn here(store: &Store, term: &str) -> Result<Vec<(String, String)>, Failure> {
-    let mut seen = HashMap::new();
+    let mut found = BTreeMap::new();
     for (name, _) in store.list_refs("refs/")? {
-        let found = match (ImageName::from_ref(&name), name.strip_prefix("refs/remotes/")) {
-            (Some(image), _) => (image.familiar_repository(), "local".to_owned()),
-            (None, Some(tracked)) => {
-                let tracked = tracked.replace("%3A", ":");
-                let repository = tracked.rsplit_once('@').map_or(tracked.as_str(), |(repository, _)| repository);
-                (repository.to_owned(), "remote-tracking".to_owned())
-            }
-            _ => continue,
-        };
-        if found.0.contains(term) {
-            seen.insert(found, ());
+        if let Some(image) = ImageName::from_ref(&name) {
+            found.insert(image.familiar_repository(), "local");
+        } else if let Some(tracking) = Tracking::from_ref(&name) {
+            // What is here as well is no news.
+            found.entry(format!("{}/{}", tracking.remote(), tracking.repository())).or_insert("remote-tracking");
         }
     }
-    let mut found: Vec<_> = seen.into_keys().collect();
-    found.sort();
-    Ok(found)
+    found.retain(|name, _| name.contains(term));
+    Ok(found.into_iter().map(|(name, place)| (name, place.to_owned())).collect())
 }
 
 fn row(found: &Found, place: &str, args: &Args) -> Row {
@@ -138,7 +131,7 @@ fn row(found: &Found, place: &str, args: &Args) -> Row {
 
 fn tags(args: &Args) -> Result<Vec<Row>, Failure> {
     let reference = Reference::parse(&args.term)?;
-    let remote: &Remote = &*args.access.open(&reference)?;
+    let remote = Remote::open(&reference, &args.access.settings()?, Patience::default())?;
     let tags = remote.tags()?.into_iter().take(usize::from(args.limit));
     Ok(tags.map(|tag| table::row([("Name", args.term.clone()), ("Tag", tag)])).collect())
 }

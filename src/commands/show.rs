@@ -103,6 +103,11 @@ impl Show<'_> {
 
     /// What a whole image is made of, in few lines.
     fn image(&self, screen: &mut Screen, commit: &Header) -> Result<(), Failure> {
+        if let Some(artifact) = plumbing::artifact::read(self.store, &commit.id)? {
+            self.shower.part(screen)?;
+            let manifest = self.store.read_blob(&artifact.manifest)?;
+            return Ok(screen.put(format!("{}\n", String::from_utf8_lossy(&manifest).trim_end()))?);
+        }
         let state = self.store.read_state(&commit.tree)?;
         let config = plumbing::diff::config::compare(b"{}", &self.store.read_blob(&state.config)?, false)?;
         self.shower.part(screen)?;

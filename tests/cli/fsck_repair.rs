@@ -250,3 +250,31 @@ fn repair_of_a_sound_store_changes_nothing() {
     assert_eq!(listing(&sandbox), before);
     assert!(!Path::new(&sandbox.store_dir()).join("lost-found").exists());
 }
+
+#[test]
+fn a_content_comes_back_from_a_layer_that_is_kept() {
+    let sandbox = Sandbox::new();
+    let layout = sandbox.path().join("layout");
+    let script = r#"mkdir -p root layout/blobs/sha256; echo precious >root/file; echo other >root/other
+        put() { digest=$(sha256sum <"$1" | cut -d' ' -f1); size=$(stat -c %s "$1"); mv "$1" layout/blobs/sha256/$digest; }
+        tar -C root -cf layer.tar file other; diff_id=$(sha256sum <layer.tar | cut -d' ' -f1)
+        gzip -n layer.tar; put layer.tar.gz; layer=$digest layer_size=$size
+        printf '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' $diff_id >config
+        put config; config=$digest config_size=$size; i=application/vnd.oci.image
+        printf '{"schemaVersion":2,"config":{"mediaType":"%s","digest":"sha256:%s","size":%s},"layers":[{"mediaType":"%s","digest":"sha256:%s","size":%s}]}' \
+            $i.config.v1+json $config $config_size $i.layer.v1.tar+gzip $layer $layer_size >manifest
+        put manifest
+        printf '{"schemaVersion":2,"manifests":[{"mediaType":"%s","digest":"sha256:%s","size":%s,"annotations":{"org.opencontainers.image.ref.name":"kept:1"}}]}' \
+            $i.manifest.v1+json $digest $size >layout/index.json
+        printf '{"imageLayoutVersion":"1.0.0"}' >layout/oci-layout"#;
+    assert!(Command::new("sh").args(["-ec", script]).current_dir(sandbox.path()).status().unwrap().success());
+    sandbox.ok(["load", "-i", layout.to_str().unwrap()]);
+    let path = damage(&sandbox, "precious\n");
+    std::fs::remove_file(sandbox.store().content_file(&hash_content(b"other\n"))).unwrap();
+    let findings = repaired(&sandbox, 0);
+    let restored =
+        findings.iter().filter(|one| one["repaired"].as_str().unwrap().starts_with("restored from layer sha256:"));
+    assert_eq!(restored.count(), 2, "{findings:?}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"precious\n");
+    assert_eq!(repaired(&sandbox, 0), Vec::<serde_json::Value>::new());
+}

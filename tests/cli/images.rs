@@ -222,3 +222,28 @@ fn a_second_listing_reads_no_objects() {
     std::fs::create_dir(&packs).unwrap();
     assert_eq!(sandbox.ok(["images", "--digests"]), before);
 }
+
+#[test]
+fn images_v_says_what_is_ahead_of_remotes_and_behind() {
+    let (here, there) = (Sandbox::new(), Sandbox::new());
+    let first = there.image("app:1", &[("a", "1")]);
+    here.ok(["remote", "add", "origin", there.store_dir().to_str().unwrap()]);
+    here.ok(["fetch", "-q"]);
+    here.ok(["tag", "origin/app:1", "app:1"]);
+    here.image("own", &[("o", "1")]);
+    let remotes = || here.ok(["images", "-v", "--format", "{{.Repository}}:{{.Tag}} {{.Remotes}}"]);
+    assert_eq!(remotes(), "app:1 [origin/app:1]\nown:latest \n");
+    let mine = here.commit(&Change { parents: &[first], files: &[("b", "2")], ..Change::default() });
+    here.tag(mine, "app:1");
+    assert!(remotes().starts_with("app:1 [origin/app:1: ahead 1]\n"));
+    let other = there.commit(&Change { parents: &[first], files: &[("c", "3")], ..Change::default() });
+    let other = there.commit(&Change { parents: &[other], files: &[("d", "4")], ..Change::default() });
+    there.tag(other, "app:1");
+    here.ok(["fetch", "-q"]);
+    here.ok(["remote", "add", "second", there.store_dir().to_str().unwrap()]);
+    here.ok(["fetch", "-q", "second"]);
+    let both = "[origin/app:1: ahead 1, behind 2] [second/app:1: ahead 1, behind 2]";
+    assert!(remotes().starts_with(&format!("app:1 {both}\n")), "{}", remotes());
+    let table = here.ok(["images", "-v"]);
+    assert!(table.lines().next().unwrap().ends_with("SIZE      REMOTES") && table.contains(both), "{table}");
+}

@@ -77,6 +77,28 @@ fn all_tags_and_digests_can_be_pulled() {
 }
 
 #[test]
+fn nothing_is_left_of_an_image_whose_name_is_removed() {
+    let sandbox = Sandbox::new();
+    let registry = Registry::start(&sandbox);
+    archive(&sandbox, "web", "x");
+    registry.put(&sandbox, "docker-archive:web.tar", "web:1");
+    let name = registry.name("web:1");
+    sandbox.ok(["pull", "-q", &name]);
+    assert_eq!(sandbox.store().list_refs("refs/").unwrap().len(), 2);
+    sandbox.ok(["rmi", &name]);
+    assert!(sandbox.store().list_refs("refs/").unwrap().is_empty());
+    sandbox.ok(["gc", "-q", "--prune=now"]);
+    let left = |folder: &str| {
+        let below = std::fs::read_dir(sandbox.store_dir().join(folder)).unwrap().flatten();
+        below
+            .filter(|folder| folder.path().is_dir())
+            .map(|folder| std::fs::read_dir(folder.path()).unwrap().count())
+            .sum::<usize>()
+    };
+    assert_eq!((left("content"), left("blobs")), (0, 0));
+}
+
+#[test]
 fn what_is_not_there_is_said() {
     let sandbox = Sandbox::new();
     let registry = Registry::start(&sandbox);
@@ -109,6 +131,7 @@ fn run_pulls_what_is_missing_and_only_then() {
     let name = registry.name("box:1");
     sandbox.busybox("box:1");
     sandbox.ok(["push", "-q", "box:1", &name]);
+    let (files, sandbox) = (sandbox, Sandbox::new());
     let run = |args: &[&str]| sandbox.rd([&["run", "--rm"], args].concat());
     let stderr = sandbox.fails(125, ["run", "--pull", "never", &name, "true"]);
     assert!(stderr.starts_with("error: no such image:"), "{stderr}");
@@ -117,7 +140,7 @@ fn run_pulls_what_is_missing_and_only_then() {
     assert!(String::from_utf8(pulled.stderr).unwrap().ends_with(": Pull complete\n"));
     run(&[&name, "true"]).assert().success().stderr_eq("");
     run(&["--pull", "always", "-q", &name, "true"]).assert().success().stderr_eq("");
-    let digest = registry.digest(&sandbox, "box:1");
+    let digest = registry.digest(&files, "box:1");
     run(&["-q", &format!("{}@{digest}", registry.name("box")), "true"]).assert().success().stderr_eq("");
     drop(registry);
     run(&[&name, "true"]).assert().success().stderr_eq("");

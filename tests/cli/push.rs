@@ -2,7 +2,7 @@
 
 use crate::import::{git_agrees, sh};
 use crate::registry::{Registry, archive, skopeo};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Change, Sandbox};
 
 #[track_caller]
 fn steps(sandbox: &Sandbox, args: &[&str]) -> Vec<String> {
@@ -54,9 +54,57 @@ fn a_commit_of_rds_becomes_an_image_for_everybody() {
     let other = Sandbox::new();
     assert_eq!(other.ok(["pull", "-q", &name]), format!("{digest}\n"));
     assert_eq!(other.ok(["cat-file", "blob", &format!("{name}:/b")]), "two\n");
-    let root = |sandbox: &Sandbox, name: &str| sandbox.ok(["ls-root", "-r", name]);
+    let root = |sandbox: &Sandbox, name: &str| sandbox.ok(["ls-root", name]);
     assert_eq!(root(&other, &name), root(&sandbox, "own:1"));
+    // Nay, the very same commit, though the registry has no list of referrers.
+    let id = |sandbox: &Sandbox, name: &str| sandbox.ok(["rev-parse", name]);
+    assert_eq!(id(&other, &name), id(&sandbox, "own:1"));
     git_agrees(&other.store_dir());
+}
+
+#[test]
+fn histories_come_along_and_what_would_be_lost_is_refused() {
+    let (sandbox, other) = (Sandbox::new(), Sandbox::new());
+    let registry = Registry::start(&sandbox);
+    let name = registry.name("app:1");
+    let one = sandbox.image(&name, &[("a", "1")]);
+    sandbox.ok(["push", "-q", &name]);
+    other.ok(["pull", "-q", &name]);
+    let next = |sandbox: &Sandbox, parent, text: &str| {
+        let change = Change { parents: &[parent], files: &[("a", text)], message: text, ..Change::default() };
+        let id = sandbox.commit(&change);
+        sandbox.tag(id, &name);
+        id
+    };
+    // A fast-forward goes, with its history.
+    let two = next(&sandbox, one, "2");
+    sandbox.ok(["push", "-q", &name]);
+    assert_eq!(other.ok(["pull", &name]).lines().nth(2), Some(&*format!("Status: Downloaded newer image for {name}")));
+    assert_eq!(other.ok(["rev-parse", &name, &format!("{name}~1")]), format!("{two}\n{one}\n"));
+    // Two go on at the same time: the second is refused, and so is its pull.
+    next(&sandbox, two, "3");
+    sandbox.ok(["push", "-q", &name]);
+    let ours = next(&other, two, "ours");
+    let stderr = other.fails(2, ["push", "-q", &name]);
+    assert!(
+        stderr.contains("rejected (fetch first)")
+            && stderr.contains(&format!("hint: it has what this store never saw; `rd pull {name}`")),
+        "{stderr}"
+    );
+    let stderr = other.fails(2, ["push", "-q", "--force-with-lease", &name]);
+    assert!(stderr.contains("rejected (stale info)"), "{stderr}");
+    let stderr = other.fails(2, ["pull", "-q", &name]);
+    assert!(stderr.contains("have diverged"), "{stderr}");
+    assert_eq!(other.ok(["rev-parse", &name]), format!("{ours}\n"));
+    let stderr = other.fails(2, ["push", "-q", &name]);
+    assert!(stderr.contains("rejected (non-fast-forward)"), "{stderr}");
+    // What was seen may be overwritten, if that is asked for.
+    other.ok(["push", "-q", "--force-with-lease", &name]);
+    // Whose image was overwritten there follows, as it was no more than what was there.
+    sandbox.ok(["pull", "-q", &name]);
+    assert_eq!(sandbox.ok(["rev-parse", &name]), format!("{ours}\n"));
+    next(&sandbox, two, "4");
+    sandbox.ok(["push", "-q", "-f", &name]);
 }
 
 #[test]

@@ -95,12 +95,17 @@ impl Sandbox {
         ]
     }
 
-    /// Start rd with `args` and without input or output; it is killed at the end of the test at the latest.
-    pub fn spawn(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Running {
+    /// The rd command with `args`, without input or output, for a test that starts it itself.
+    pub fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> std::process::Command {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_rd"));
         command.args(args).current_dir(self.path()).env_clear().envs(self.environment());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Running(command.spawn().unwrap())
+        command
+    }
+
+    /// Start rd with `args` and without input or output; it is killed at the end of the test at the latest.
+    pub fn spawn(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Running {
+        Running(self.command(args).spawn().unwrap())
     }
 
     /// The rd command with `args`, to add to and to assert on: `.assert().code(2).stderr_eq("…")`.

@@ -54,7 +54,7 @@ fn find_below<S: Source>(
         return Ok(None);
     }
     let bytes = source.manifest(descriptor)?;
-    refuse_odd(&bytes, &descriptor.digest().to_string())?;
+    refuse_odd(&bytes, descriptor.digest().as_ref())?;
     if !is_index(descriptor.media_type(), &bytes) {
         return Ok(Some(Found { bytes, descriptor: descriptor.clone() }));
     }

@@ -1,4 +1,4 @@
-//! Whole images into commits: of docker's and OCI's archives, of OCI layout folders, and of registries.
+//! Whole images into commits, of docker's and OCI's archives, of OCI layout folders and of registries; and out of them.
 //!
 //! Nothing in an archive or a manifest is believed: sizes and digests are checked before a name points at anything, paths
 //! stay in the archive, and no address in it is ever contacted.
@@ -10,11 +10,13 @@ mod known;
 mod load;
 mod manifest;
 mod oci;
+mod save;
 
 pub use blobs::Blobs;
 pub use chain::{Chain, Image, LayerBlob, LayerBytes, WholeFile};
 pub use load::{Loaded, load};
 pub use manifest::{Found, Source, find, image};
+pub use save::{Named, Shape, save, save_layout};
 
 use crate::config;
 use crate::{Error, Result};

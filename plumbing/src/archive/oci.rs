@@ -17,8 +17,8 @@ pub(super) const INDEX: &str = "index.json";
 pub(super) const MARK: &str = "oci-layout";
 
 /// Annotations that name an image: containerd's and docker's full name, and OCI's tag.
-const FULL_NAME: &str = "io.containerd.image.name";
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
+pub(super) const FULL_NAME: &str = "io.containerd.image.name";
+pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// The images of a layout: every one that its index lists. Of images for several platforms the one for `platform`.
 pub(super) fn images(blobs: &Blobs, index: &[u8], platform: &Platform) -> Result<Vec<Named>> {

@@ -16,7 +16,7 @@ const MOST_COPIED: usize = 0x1_0000;
 const MOST_INSERTED: usize = 0x7f;
 
 /// The blocks of a base by their hashes.
-pub(super) struct Index<'b> {
+pub(crate) struct Index<'b> {
     base: &'b [u8],
     /// The first block of each hash, counted from one; 0 for none.
     heads: Vec<u32>,
@@ -27,7 +27,7 @@ pub(super) struct Index<'b> {
 
 impl<'b> Index<'b> {
     /// Index `base`, which is shorter than 4 GiB.
-    pub(super) fn new(base: &'b [u8]) -> Self {
+    pub(crate) fn new(base: &'b [u8]) -> Self {
         let blocks = base.len() / BLOCK;
         let bits = blocks.max(2).next_power_of_two().trailing_zeros();
         let mut index = Self { base, heads: vec![0; 1 << bits], next: vec![0; blocks], shift: 64 - bits };
@@ -51,7 +51,7 @@ impl<'b> Index<'b> {
     }
 
     /// The delta that makes `target` of the base; `None` where it would have more than `limit` bytes.
-    pub(super) fn encode(&self, target: &[u8], limit: usize) -> Option<Vec<u8>> {
+    pub(crate) fn encode(&self, target: &[u8], limit: usize) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(limit.min(target.len() / 8) + 32);
         put_size(self.base.len(), &mut out);
         put_size(target.len(), &mut out);
@@ -176,6 +176,24 @@ pub(super) fn makes(base: &[u8], delta: &[u8], target: &[u8]) -> bool {
     left.is_empty()
 }
 
+/// What the delta makes of `base`, which must have `size` bytes; `None` where it is no such delta.
+pub(crate) fn apply(base: &[u8], delta: &[u8], size: usize) -> Option<Vec<u8>> {
+    let mut rest = delta;
+    if take_size(&mut rest) != Some(base.len()) || take_size(&mut rest) != Some(size) {
+        return None;
+    }
+    let mut made = Vec::with_capacity(size);
+    while let Some((code, tail)) = rest.split_first() {
+        rest = tail;
+        let part = if code & 0x80 == 0 { take_literal(*code, &mut rest) } else { take_copy(*code, base, &mut rest) }?;
+        if part.len() > size - made.len() {
+            return None;
+        }
+        made.extend_from_slice(part);
+    }
+    (made.len() == size).then_some(made)
+}
+
 fn take_literal<'d>(code: u8, rest: &mut &'d [u8]) -> Option<&'d [u8]> {
     let (bytes, tail) = rest.split_at_checked(usize::from(code)).filter(|_| code != 0)?;
     *rest = tail;
@@ -218,6 +236,7 @@ mod tests {
     fn round_trip(base: &[u8], target: &[u8]) -> usize {
         let delta = Index::new(base).encode(target, usize::MAX).unwrap();
         assert!(makes(base, &delta, target));
+        assert_eq!(apply(base, &delta, target.len()).as_deref(), Some(target));
         delta.len()
     }
 
@@ -252,6 +271,7 @@ mod tests {
     fn what_is_no_delta_is_refused() {
         for bad in [&b""[..], b"\x05", b"\x05\x01\x00", b"\x05\x01\x91\x06\x01", b"\x05\x01\x02a", b"\x04\x01\x01a"] {
             assert!(!makes(b"abcde", bad, b"a"), "{bad:?}");
+            assert_eq!(apply(b"abcde", bad, 1), None, "{bad:?}");
         }
         let delta = b"\x05\x03\x91\x01\x02\x01x";
         assert!(makes(b"abcde", delta, b"bcx") && !makes(b"abcde", delta, b"bcy") && !makes(b"abcd", delta, b"bcx"));

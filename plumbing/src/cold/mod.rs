@@ -4,7 +4,7 @@
 //! packed is removed from `content/` when the pack is durable ([`repack`]), and [`thaw`] brings back what a root needs
 //! before it is mounted.
 
-mod delta;
+pub(crate) mod delta;
 mod line;
 mod order;
 mod pack;

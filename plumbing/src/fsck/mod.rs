@@ -3,6 +3,7 @@
 //!
 //! Nothing that is read is trusted before it is checked, and nothing is changed.
 
+mod blobs;
 mod contents;
 mod objects;
 mod refs;
@@ -123,6 +124,9 @@ pub fn check_watched(store: &Store, options: Options, progress: &Progress) -> Re
     let tips = refs::load(store, &mut issues)?;
     let objects = Objects::load(store, rehash, &mut issues)?;
     let contents = Contents::load(store, rehash, progress)?;
+    if rehash {
+        blobs::check(store, options.full, &mut issues)?;
+    }
     let mut walk = walk::Walk::new(store, options, &objects, &contents, issues);
     walk.run(&tips);
     let counts = Counts {

@@ -9,7 +9,7 @@ use super::Issues;
 use super::objects::list;
 use crate::artifact::ARTIFACTS;
 use crate::store::refs::{CONTAINERS, IMAGES};
-use crate::{Error, Id, ImageName, Result, Store};
+use crate::{Error, Id, ImageName, Result, Store, Tracking};
 
 /// Something that keeps an object alive.
 pub(super) struct Tip {
@@ -54,7 +54,9 @@ pub(super) fn load(store: &Store, issues: &mut Issues) -> Result<Vec<Tip>> {
 /// The name of a ref as a user spells it.
 pub(super) fn label(name: &str) -> String {
     let container = name.strip_prefix(CONTAINERS).map(str::to_owned);
-    container.or_else(|| Some(ImageName::from_ref(name)?.to_string())).unwrap_or_else(|| name.to_owned())
+    let image = || Some(ImageName::from_ref(name)?.to_string());
+    let tracking = || Some(Tracking::from_ref(name)?.to_string());
+    container.or_else(image).or_else(tracking).unwrap_or_else(|| name.to_owned())
 }
 
 fn is_rds(name: &str) -> bool {

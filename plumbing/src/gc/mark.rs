@@ -13,17 +13,24 @@ pub(crate) struct Marker {
     objects: gix::OdbHandle,
     content_dir: PathBuf,
     reached: HashSet<Id>,
+    /// The manifests of images among it.
+    manifests: HashSet<Id>,
     buffer: Vec<u8>,
 }
 
 impl Marker {
     pub(crate) fn new(store: &Store) -> Self {
         let (objects, content_dir) = (store.repo().objects.clone(), store.content_dir());
-        Self { objects, content_dir, reached: HashSet::new(), buffer: Vec::new() }
+        Self { objects, content_dir, reached: HashSet::new(), manifests: HashSet::new(), buffer: Vec::new() }
     }
 
     pub(crate) fn contains(&self, id: &Id) -> bool {
         self.reached.contains(id)
+    }
+
+    /// The manifests of the images that were reached.
+    pub(super) fn manifests(&self) -> impl Iterator<Item = &Id> {
+        self.manifests.iter()
     }
 
     /// Mark all that `tip` needs. Something missing or unreadable is an error: what it needs is unknown.
@@ -50,7 +57,10 @@ impl Marker {
                 continue;
             }
             let found = match self.objects.find(&id, &mut buffer) {
-                Ok(found) => needs(found.kind, found.data, &mut waiting, &mut self.reached, &elsewhere),
+                Ok(found) => {
+                    self.manifests.extend((found.kind == Kind::Tree).then(|| manifest(found.data)).flatten());
+                    needs(found.kind, found.data, &mut waiting, &mut self.reached, &elsewhere)
+                }
                 // A name or tag of a file's bytes.
                 Err(_) if self.content_dir.join(content_path(&id)).exists() => Ok(()),
                 Err(error) => Err(error.to_string()),
@@ -66,6 +76,14 @@ impl Marker {
         self.buffer = buffer;
         Ok(())
     }
+}
+
+/// The manifest in the tree of a commit. Nobody else has a reason to lay out a tree so.
+fn manifest(tree: &[u8]) -> Option<Id> {
+    let entries = || TreeRefIter::from_bytes(tree, gix::hash::Kind::Sha256).filter_map(Result::ok);
+    let has = |name: &str| entries().any(|entry| entry.filename == name && entry.mode.is_tree());
+    let found = entries().find(|entry| entry.filename == "manifest" && entry.mode.is_blob())?.oid.to_owned();
+    (has("rootfs") && has("meta") && has("times")).then_some(found)
 }
 
 /// What an object needs: objects that need others in turn go to `waiting`, blobs are marked at once and unread.

@@ -4,6 +4,7 @@
 //! marked too, and the new packs take the old ones' place; contents go in small portions, alone each time
 //! (`docs/format.md`, "Collecting garbage").
 
+mod blobs;
 mod contents;
 mod mark;
 mod packs;
@@ -44,6 +45,10 @@ pub struct Report {
     pub contents: usize,
     /// What they took on the disk, in bytes.
     pub content_bytes: u64,
+    /// Compressed layers that went.
+    pub blobs: usize,
+    /// What they took on the disk, in bytes.
+    pub blob_bytes: u64,
     /// Objects that went.
     pub objects: usize,
     /// Objects that nothing needs and that are too young to go.
@@ -61,7 +66,7 @@ pub struct Report {
 impl Report {
     /// How many bytes the store is smaller.
     pub fn freed(&self) -> u64 {
-        self.content_bytes.saturating_add_signed(self.pack_bytes)
+        self.content_bytes.saturating_add(self.blob_bytes).saturating_add_signed(self.pack_bytes)
     }
 }
 
@@ -86,6 +91,7 @@ pub fn run(store: &Store, options: &Options, more_roots: &dyn Fn() -> Result<Vec
     if !options.dry_run {
         collection.replace_packs(&plan, &loose)?;
         collection.sweep_contents()?;
+        collection.sweep_blobs()?;
         collection.shrink_cold(&plan)?;
     } else {
         collection.forecast(&plan, &loose)?;
@@ -386,6 +392,37 @@ impl<'a> Collection<'a> {
         Ok(())
     }
 
+    /// Remove compressed layers that no manifest lists any more.
+    fn sweep_blobs(&mut self) -> Result<()> {
+        let unneeded = self.unneeded_blobs()?;
+        if unneeded.is_empty() {
+            return Ok(());
+        }
+        let _alone = Alone::take(self.store.dir())?;
+        self.mark_news()?;
+        for blob in self.unneeded_blobs()?.iter().filter(|blob| unneeded.contains(blob)) {
+            remove_file(&blob.path)?;
+            self.report.blobs += 1;
+            self.report.blob_bytes += blob.size;
+        }
+        Ok(())
+    }
+
+    fn unneeded_blobs(&self) -> Result<Vec<blobs::Blob>> {
+        let listed = |markers: &[&Marker]| {
+            blobs::listed(self.store, markers.iter().flat_map(|marker| marker.manifests().copied()))
+        };
+        let all = blobs::list(self.store)?;
+        if all.is_empty() {
+            return Ok(all);
+        }
+        let (needed, doomed) = (listed(&[&self.live, &self.waits]), listed(&[&self.doomed]));
+        let goes = |blob: &blobs::Blob| {
+            !needed.contains(&blob.digest) && (blob.seconds < self.options.cutoff || doomed.contains(&blob.digest))
+        };
+        Ok(all.into_iter().filter(goes).collect())
+    }
+
     /// Pack cold contents anew where nobody needs most of a pack any more.
     fn shrink_cold(&mut self, plan: &Plan) -> Result<()> {
         let store = self.store;
@@ -431,12 +468,15 @@ impl<'a> Collection<'a> {
     /// What a collection would come to, as far as that can be told before.
     fn forecast(&mut self, plan: &Plan, loose: &Loose) -> Result<()> {
         let candidates = self.candidates()?;
+        let blobs = self.unneeded_blobs()?;
         let removed = self.store.removed()?;
         let is_remembered =
             |removed: &Removed| removed.seconds >= self.options.cutoff && !self.doomed.contains(&removed.id);
         self.report = Report {
             contents: candidates.len(),
             content_bytes: candidates.iter().map(|candidate| candidate.size).sum(),
+            blobs: blobs.len(),
+            blob_bytes: blobs.iter().map(|blob| blob.size).sum(),
             objects: plan.lost.len() + loose.remove.iter().filter(|(.., elsewhere)| !elsewhere).count(),
             waiting: plan.waiting_count(),
             packed: loose.pack.len(),

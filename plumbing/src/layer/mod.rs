@@ -6,6 +6,7 @@
 
 mod apply;
 mod changes;
+mod chunked;
 pub mod compression;
 mod entry;
 mod flushing;
@@ -29,6 +30,7 @@ use gix::bstr::{BString, ByteSlice};
 pub(crate) use apply::implied;
 use apply::{Applier, Edit, Targets};
 pub use changes::pack_changes;
+pub(crate) use chunked::write_chunked;
 use entry::{End, Entries, Entry, Next, Payload, What, refused};
 use flushing::Flushing;
 pub use index::{Indexed, index};

@@ -3,7 +3,7 @@
 //! `STORE/cache/layers` is described in `docs/format.md`, "Listings". All of it follows from what it is of, so that no line ever
 //! becomes wrong.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
@@ -16,11 +16,13 @@ use crate::digest::Digest;
 const MOST: usize = 20_000;
 
 /// What a layer came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) diff_id: Digest,
     pub(super) digest: Digest,
     pub(super) size: u64,
+    /// Annotations of the layer.
+    pub(super) annotations: Option<BTreeMap<String, String>>,
 }
 
 /// What is remembered.
@@ -39,7 +41,7 @@ impl Cache {
     }
 
     pub(super) fn get(&self, key: &str, encoding: Encoding) -> Option<Entry> {
-        self.entries.get(&(key.to_owned(), encoding.to_string())).copied()
+        self.entries.get(&(key.to_owned(), encoding.to_string())).cloned()
     }
 
     pub(super) fn insert(&mut self, key: String, encoding: Encoding, entry: Entry) {
@@ -58,7 +60,8 @@ impl Cache {
     fn replace(&self) -> std::io::Result<()> {
         let mut text = String::new();
         for ((key, encoding), entry) in self.entries.iter().take(MOST) {
-            writeln!(text, "{key} {encoding} {} {} {}", entry.diff_id, entry.digest, entry.size)
+            let annotations = serde_json::to_string(&entry.annotations)?;
+            writeln!(text, "{key} {encoding} {} {} {} {annotations}", entry.diff_id, entry.digest, entry.size)
                 .expect("because a string takes all that is written");
         }
         let dir = self.path.parent().expect("because it is in a folder");
@@ -70,8 +73,13 @@ impl Cache {
 }
 
 fn parse(line: &str) -> Option<((String, String), Entry)> {
-    let words: Vec<&str> = line.split(' ').collect();
-    let [key, encoding, diff_id, digest, size] = words[..] else { return None };
-    let entry = Entry { diff_id: diff_id.parse().ok()?, digest: digest.parse().ok()?, size: size.parse().ok()? };
+    let words: Vec<&str> = line.splitn(6, ' ').collect();
+    let [key, encoding, diff_id, digest, size, annotations] = words[..] else { return None };
+    let entry = Entry {
+        diff_id: diff_id.parse().ok()?,
+        digest: digest.parse().ok()?,
+        size: size.parse().ok()?,
+        annotations: serde_json::from_str(annotations).ok()?,
+    };
     Some(((key.into(), encoding.into()), entry))
 }

@@ -3,10 +3,12 @@
 //! The bytes depend on the input, the encoding and the versions of the compressing libraries alone, never on the machine or the
 //! number of its processors; `docs/oci.md` has vectors.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::str::FromStr;
 
+use super::Descriptor;
 use super::gzip::Gzip;
 use crate::{Error, Result};
 
@@ -17,8 +19,12 @@ pub enum Encoding {
     Gzip(u32),
     /// RFC 8878, one frame; the level is zstd's, 1 to 22.
     Zstd(i32),
+    /// The same with a frame for each file and a table of contents, so that single files can be fetched.
+    ZstdChunked(i32),
 }
 
+/// The annotation of a zstd layer by which readers find its table of contents.
+const TABLE_OF_CONTENTS: &str = "io.github.containers.zstd-chunked.manifest-checksum";
 /// zlib's default.
 const GZIP: u32 = 6;
 /// zstd's default.
@@ -36,24 +42,29 @@ impl Encoding {
     pub fn media_type(self) -> &'static str {
         match self {
             Self::Gzip(_) => "application/vnd.oci.image.layer.v1.tar+gzip",
-            Self::Zstd(_) => "application/vnd.oci.image.layer.v1.tar+zstd",
+            Self::Zstd(_) | Self::ZstdChunked(_) => "application/vnd.oci.image.layer.v1.tar+zstd",
         }
     }
 
-    /// Whether layers of this media type, docker's or OCI's, are compressed so, at whatever level.
-    pub(super) fn is_of(self, media_type: &str) -> bool {
-        let ending = match self {
-            Self::Gzip(_) => "gzip",
-            Self::Zstd(_) => "zstd",
-        };
-        media_type.rsplit(['.', '+']).next() == Some(ending)
+    /// Whether the layer, docker's or OCI's, is compressed so, at whatever level.
+    pub(super) fn is_of(self, layer: &Descriptor) -> bool {
+        let ending = layer.media_type.rsplit(['.', '+']).next();
+        match self {
+            Self::Gzip(_) => ending == Some("gzip"),
+            Self::Zstd(_) => ending == Some("zstd"),
+            Self::ZstdChunked(_) => {
+                let has = |found: &BTreeMap<String, String>| found.contains_key(TABLE_OF_CONTENTS);
+                ending == Some("zstd") && layer.annotations.as_ref().is_some_and(has)
+            }
+        }
     }
 
-    /// Start to compress into `out`.
-    pub fn encoder<W: Write>(self, out: W) -> Result<Encoder<W>> {
+    /// Start to compress into `out`. `None` for what is made of a tar's entries and not of its bytes.
+    pub fn encoder<W: Write>(self, out: W) -> Result<Option<Encoder<W>>> {
         Ok(match self {
-            Self::Gzip(level) => Encoder::Gzip(Gzip::new(out, level)),
-            Self::Zstd(level) => Encoder::Zstd(zstd_encoder(out, level).map_err(Error::io("compress", "layer"))?),
+            Self::Gzip(level) => Some(Encoder::Gzip(Gzip::new(out, level))),
+            Self::Zstd(level) => Some(Encoder::Zstd(zstd_encoder(out, level).map_err(Error::io("compress", "layer"))?)),
+            Self::ZstdChunked(_) => None,
         })
     }
 }
@@ -66,15 +77,16 @@ fn zstd_encoder<W: Write>(out: W, level: i32) -> io::Result<zstd::stream::write:
     Ok(encoder)
 }
 
-/// `gzip`, `zstd`, or one of them with `:LEVEL`.
+/// `gzip`, `zstd`, `zstd:chunked`, or one of them with `:LEVEL`.
 impl FromStr for Encoding {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
         let invalid = |why: &str| Error::Invalid { what: "compression", input: text.into(), why: why.into() };
         let (name, level) = match text.rsplit_once(':') {
-            Some((name, level)) => (name, Some(level)),
             None => (text, None),
+            Some(_) if text == "zstd:chunked" => (text, None),
+            Some((name, level)) => (name, Some(level)),
         };
         let level = |default: i32, most: i32| match level {
             None => Ok(default),
@@ -85,7 +97,8 @@ impl FromStr for Encoding {
         match name {
             "gzip" => Ok(Self::Gzip(level(GZIP as i32, 9)?.unsigned_abs())),
             "zstd" => Ok(Self::Zstd(level(ZSTD, 22)?)),
-            _ => Err(invalid("known are gzip and zstd, with :LEVEL where wanted")),
+            "zstd:chunked" => Ok(Self::ZstdChunked(level(ZSTD, 22)?)),
+            _ => Err(invalid("known are gzip, zstd and zstd:chunked, with :LEVEL where wanted")),
         }
     }
 }
@@ -95,6 +108,7 @@ impl fmt::Display for Encoding {
         match self {
             Self::Gzip(level) => write!(f, "gzip:{level}"),
             Self::Zstd(level) => write!(f, "zstd:{level}"),
+            Self::ZstdChunked(level) => write!(f, "zstd:chunked:{level}"),
         }
     }
 }
@@ -142,11 +156,15 @@ mod tests {
             ("gzip:9", Encoding::Gzip(9)),
             ("zstd", Encoding::Zstd(3)),
             ("zstd:19", Encoding::Zstd(19)),
+            ("zstd:chunked", Encoding::ZstdChunked(3)),
+            ("zstd:chunked:9", Encoding::ZstdChunked(9)),
         ] {
             assert_eq!(text.parse::<Encoding>().unwrap(), encoding);
             assert_eq!(encoding.to_string().parse::<Encoding>().unwrap(), encoding);
         }
-        for text in ["", "bzip2", "gzip:0", "gzip:10", "zstd:23", "zstd:", "gzip:x", ":1"] {
+        for text in
+            ["", "bzip2", "gzip:0", "gzip:10", "zstd:23", "zstd:", "zstd:chunked:", "gzip:chunked", "gzip:x", ":1"]
+        {
             assert!(text.parse::<Encoding>().is_err(), "{text}");
         }
     }

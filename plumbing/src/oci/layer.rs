@@ -1,5 +1,6 @@
 //! A layer of an image: its descriptor, and where its bytes come from.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use super::Descriptor;
 use super::cache::{Cache, Entry};
 use super::encoding::Encoding;
-use super::pipe;
+use super::pipe::{self, Measured, Skip};
 use crate::digest::{Digest, Hasher};
 use crate::layer;
 use crate::root::RootIds;
@@ -54,6 +55,14 @@ impl Layer {
         self.diff_id
     }
 
+    /// The recipe of its tar, where it has one.
+    pub(crate) fn recipe(&self) -> Option<Id> {
+        match self.tar {
+            Tar::Recipe(layer) => Some(layer),
+            Tar::Changes { .. } => None,
+        }
+    }
+
     /// Whether its bytes can be had: those of a compressed layer that came from elsewhere may not have been kept.
     pub fn is_here(&self, store: &Store) -> Result<bool> {
         Ok(match self.source {
@@ -68,7 +77,7 @@ impl Layer {
     pub fn reader(&self, store: &Store, offset: u64) -> Result<Box<dyn Read + Send>> {
         match &self.source {
             Source::Kept => match store.find_blob(&self.descriptor.digest)? {
-                Some(kept) => kept.reader(offset),
+                Some(kept) => kept.reader(store, offset),
                 None => Err(Error::NotFound { what: "compressed layer", name: self.descriptor.digest.to_string() }),
             },
             Source::Encoded(_, Some(file)) => {
@@ -91,11 +100,7 @@ impl Layer {
     fn make(&self, store: &Store, skip: u64, out: &mut dyn Write) -> Result<()> {
         let mut wire = Measured { out: Skip { out, left: skip }, hasher: Hasher::default(), size: 0 };
         match self.source {
-            Source::Encoded(encoding, _) => {
-                let mut encoder = encoding.encoder(&mut wire)?;
-                self.tar.write(store, &mut encoder)?;
-                encoder.finish().map_err(Error::io("write", "layer"))?;
-            }
+            Source::Encoded(encoding, _) => drop(compress(store, &self.tar, encoding, &mut wire)?),
             _ => self.tar.write(store, &mut wire)?,
         }
         let (digest, size) = (wire.hasher.finish(), wire.size);
@@ -134,7 +139,7 @@ pub(super) fn encoded(store: &Store, cache: &mut Cache, tar: Tar, encoding: Enco
         Some(entry) => (entry, None),
         None => {
             let (entry, file) = encode(store, &tar, encoding)?;
-            cache.insert(key, encoding, entry);
+            cache.insert(key, encoding, entry.clone());
             (entry, Some(Arc::new(file)))
         }
     };
@@ -143,7 +148,7 @@ pub(super) fn encoded(store: &Store, cache: &mut Cache, tar: Tar, encoding: Enco
         digest: entry.digest,
         size: entry.size,
         urls: None,
-        annotations: None,
+        annotations: entry.annotations,
     };
     Ok(Layer { descriptor, diff_id: entry.diff_id, tar, source: Source::Encoded(encoding, file) })
 }
@@ -153,52 +158,44 @@ fn encode(store: &Store, tar: &Tar, encoding: Encoding) -> Result<(Entry, File)>
     let dir = store.content_dir();
     let file = tempfile::tempfile_in(&dir).map_err(Error::io("create a file in", &dir))?;
     let out = io::BufWriter::with_capacity(256 << 10, file);
-    let wire = Measured { out, hasher: Hasher::default(), size: 0 };
-    let mut inside = Measured { out: encoding.encoder(wire)?, hasher: Hasher::default(), size: 0 };
+    let mut wire = Measured { out, hasher: Hasher::default(), size: 0 };
+    let (diff_id, annotations) = compress(store, tar, encoding, &mut wire)?;
+    let file = wire.out.into_inner().map_err(|error| Error::io("write", "layer")(error.into_error()))?;
+    Ok((Entry { diff_id, digest: wire.hasher.finish(), size: wire.size, annotations }, file))
+}
+
+/// Compress a tar; its digest, and the annotations that the layer gets.
+fn compress(
+    store: &Store,
+    tar: &Tar,
+    encoding: Encoding,
+    out: &mut dyn Write,
+) -> Result<(Digest, Option<BTreeMap<String, String>>)> {
+    if let Encoding::ZstdChunked(level) = encoding {
+        let tar = *tar;
+        let source = pipe::reader(store.dir().to_owned(), move |store, out| tar.write(store, out));
+        let mut source = Hashed { source, hasher: Hasher::default() };
+        let annotations = layer::write_chunked(&mut source, level, out)?;
+        return Ok((source.hasher.finish(), Some(annotations)));
+    }
+    let encoder = encoding.encoder(out)?.expect("because only zstd:chunked has none");
+    let mut inside = Measured { out: encoder, hasher: Hasher::default(), size: 0 };
     tar.write(store, &mut inside)?;
-    let failed = || Error::io("write", "layer");
-    let wire = inside.out.finish().map_err(failed())?;
-    let file = wire.out.into_inner().map_err(|error| failed()(error.into_error()))?;
-    let entry = Entry { diff_id: inside.hasher.finish(), digest: wire.hasher.finish(), size: wire.size };
-    Ok((entry, file))
+    inside.out.finish().map_err(Error::io("write", "layer"))?;
+    Ok((inside.hasher.finish(), None))
 }
 
-/// Hashes and counts what goes through.
-struct Measured<W> {
-    out: W,
+/// Hashes what is read.
+struct Hashed<R> {
+    source: R,
     hasher: Hasher,
-    size: u64,
 }
 
-impl<W: Write> Write for Measured<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.write_all(bytes)?;
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
-/// Leaves out the first bytes.
-struct Skip<'o> {
-    out: &'o mut dyn Write,
-    left: u64,
-}
-
-impl Write for Skip<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let skipped = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        self.left -= skipped as u64;
-        self.out.write_all(&bytes[skipped..])?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.source.read(buffer)?;
+        self.hasher.update(&buffer[..length]);
+        Ok(length)
     }
 }
 

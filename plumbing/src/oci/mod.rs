@@ -11,9 +11,9 @@ pub mod encoding;
 mod gzip;
 mod layer;
 mod manifest;
-mod pipe;
+pub(crate) mod pipe;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use gix::bstr::ByteSlice;
@@ -108,6 +108,17 @@ impl Image {
         &self.layers
     }
 
+    /// The layers whose bytes the store doesn't have, each once.
+    pub fn missing(&self, store: &Store) -> Result<BTreeSet<Digest>> {
+        let mut missing = BTreeSet::new();
+        for layer in &self.layers {
+            if !layer.is_here(store)? {
+                missing.insert(layer.descriptor().digest);
+            }
+        }
+        Ok(missing)
+    }
+
     /// A reader of the configuration or layer `digest` from the byte `offset` on, and the size of the whole; `None` where the
     /// image has no such blob.
     pub fn blob(&self, store: &Store, digest: &Digest, offset: u64) -> Result<Option<(Box<dyn Read + Send>, u64)>> {
@@ -133,9 +144,7 @@ fn base_layer(
     let came = base.manifest.as_ref().map(|(manifest, _)| &manifest.layers[number]);
     match (came, encoding) {
         (Some(came), None) => Ok(as_it_came(base, number, tar, came.clone())),
-        (Some(came), Some(encoding))
-            if encoding.is_of(&came.media_type) && store.find_blob(&came.digest)?.is_some() =>
-        {
+        (Some(came), Some(encoding)) if encoding.is_of(came) && store.find_blob(&came.digest)?.is_some() => {
             let came = Descriptor { media_type: manifest::oci_layer_type(&came.media_type), ..came.clone() };
             Ok(as_it_came(base, number, tar, came))
         }

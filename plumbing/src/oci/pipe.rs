@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 
+use crate::digest::Hasher;
 use crate::{Result, Store};
 
 const BUFFER: usize = 256 << 10;
@@ -61,5 +62,44 @@ impl Read for Pipe {
             self.ended = next.as_ref().map_or(true, Vec::is_empty);
             self.current = io::Cursor::new(next?);
         }
+    }
+}
+
+/// Hashes and counts what goes through.
+pub(crate) struct Measured<W> {
+    pub(crate) out: W,
+    pub(crate) hasher: Hasher,
+    pub(crate) size: u64,
+}
+
+impl<W: Write> Write for Measured<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write_all(bytes)?;
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Leaves out the first bytes.
+pub(crate) struct Skip<'o> {
+    pub(crate) out: &'o mut dyn Write,
+    pub(crate) left: u64,
+}
+
+impl Write for Skip<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let skipped = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= skipped as u64;
+        self.out.write_all(&bytes[skipped..])?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }

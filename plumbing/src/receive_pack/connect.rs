@@ -125,6 +125,6 @@ fn reachable(store: &Store) -> Result<HashSet<Id>> {
 }
 
 /// The push is refused because of an object.
-pub(super) fn refused(id: &Id, why: &str) -> Error {
+pub(crate) fn refused(id: &Id, why: &str) -> Error {
     Error::Invalid { what: "object", input: id.to_hex().to_string().as_bytes().as_bstr().to_string(), why: why.into() }
 }

@@ -1,6 +1,6 @@
 //! Whether a pushed commit is an image's, in the store's own format: all that `rd fsck` would ask, before anything is taken.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use gix::bstr::{BString, ByteSlice};
 use gix::objs::Kind;
@@ -8,7 +8,9 @@ use gix::objs::Kind;
 use super::connect::refused;
 use crate::commit::State;
 use crate::config::ImageConfig;
-use crate::root::{Folder, HARDLINKS_BLOB, Hardlinks, Node, Root, RootIds, ids_of, read_folder};
+use crate::root::{
+    Folder, HARDLINKS_BLOB, Hardlinks, META_BLOB, Node, Root, RootIds, folder_total, ids_of, read_folder,
+};
 use crate::well_formed;
 use crate::{Error, Id, Result, Store, config, layer};
 
@@ -19,11 +21,15 @@ const NAMES: [&str; 8] = ["config", "container", "git", "layer", "manifest", "me
 const DEEPEST: usize = 1024;
 
 /// Checks commits, each folder once.
-pub(super) struct Checker<'s> {
+pub(crate) struct Checker<'s> {
     source: &'s Store,
     /// The sizes of folders that are right.
     folders: HashMap<RootIds, u64>,
     layers: HashSet<Id>,
+    /// Commits that are right.
+    right: HashSet<Id>,
+    /// Contents that are still to come, with the sizes that they must have; `None` where all have to be there.
+    arriving: Option<HashMap<Id, u64>>,
     /// All contents of the commits that were checked.
     pub(super) contents: HashSet<Id>,
 }
@@ -38,12 +44,43 @@ struct Open {
 
 impl<'s> Checker<'s> {
     pub(super) fn new(source: &'s Store) -> Self {
-        Self { source, folders: HashMap::new(), layers: HashSet::new(), contents: HashSet::new() }
+        let (folders, layers, right) = (HashMap::new(), HashSet::new(), HashSet::new());
+        Self { source, folders, layers, right, arriving: None, contents: HashSet::new() }
     }
 
-    /// Check the commit `id`, whose objects are all there.
-    pub(super) fn check(&mut self, id: &Id) -> Result<()> {
-        let tree = self.source.read_header(id)?.tree;
+    /// Checks commits before their contents come, so that no contents come for a commit that is none. Their layers are left
+    /// to [`check_layers`](Self::check_layers).
+    pub(crate) fn before_contents(source: &'s Store) -> Self {
+        Self { arriving: Some(HashMap::new()), ..Self::new(source) }
+    }
+
+    /// Take a commit of an image for right that the store's own names lead to.
+    pub(crate) fn trust(&mut self, commit: Id) {
+        self.right.insert(commit);
+    }
+
+    /// The contents that are still to come, and their sizes.
+    pub(crate) fn arriving(&self) -> impl Iterator<Item = (&Id, &u64)> {
+        self.arriving.iter().flatten()
+    }
+
+    /// The size of the largest layer's tar: none of its contents is larger.
+    pub(crate) fn largest_layer(&self) -> Result<u64> {
+        let sizes = self.layers.iter().map(|layer| Ok(layer::head(self.source, layer)?.size));
+        sizes.into_iter().try_fold(0, |largest, size: Result<u64>| Ok(largest.max(size?)))
+    }
+
+    /// Now that all contents are there: check the layers of the commits that were checked before.
+    pub(crate) fn check_layers(&self) -> Result<()> {
+        let mut sink = std::io::sink();
+        self.layers.iter().try_for_each(|layer| layer::replay(self.source, layer, &mut sink).map(drop))
+    }
+
+    /// Check the commit `id`, whose objects are all there. What its first parent has at the same place isn't looked at again where
+    /// that is right.
+    pub(crate) fn check(&mut self, id: &Id) -> Result<()> {
+        let header = self.source.read_header(id)?;
+        let tree = header.tree;
         let data = self.source.read_object(&tree, Kind::Tree)?;
         for entry in well_formed::tree_entries(&data) {
             let name = entry.map_err(|why| refused(&tree, &why))?.name;
@@ -57,8 +94,12 @@ impl<'s> Checker<'s> {
         if let Some(manifest) = &state.manifest {
             self.source.read_object(manifest, Kind::Blob)?;
         }
-        self.check_root(&state.root)?;
-        state.layer.map_or(Ok(()), |layer| self.check_layer(&layer))
+        let base = header.parents.first().filter(|parent| self.right.contains(*parent));
+        let base = base.map(|parent| Ok::<_, Error>(self.source.read_commit(parent)?.state.root)).transpose()?;
+        self.check_root(&state.root, base)?;
+        state.layer.map_or(Ok(()), |layer| self.check_layer(&layer))?;
+        self.right.insert(*id);
+        Ok(())
     }
 
     fn check_json(&self, id: &Id) -> Result<()> {
@@ -73,18 +114,25 @@ impl<'s> Checker<'s> {
             return Ok(());
         }
         self.contents.extend(layer::contents(self.source, id)?);
+        if self.arriving.is_some() {
+            return Ok(());
+        }
         layer::replay(self.source, id, &mut std::io::sink()).map(drop)
     }
 
     /// The three trees must agree, be written as rd writes them, and name contents of the right sizes.
-    fn check_root(&mut self, ids: &RootIds) -> Result<()> {
-        if self.folders.contains_key(ids) {
+    fn check_root(&mut self, ids: &RootIds, base: Option<RootIds>) -> Result<()> {
+        if self.folders.contains_key(ids) || base.is_some_and(|base| base == *ids) {
             return Ok(());
         }
         let hardlinks = self.hardlinks_blob(&ids.meta)?;
         let mut open: Vec<Open> = Vec::new();
-        let mut waiting = vec![(*ids, None, 0)];
-        while let Some((ids, parent, depth)) = waiting.pop() {
+        let mut waiting = vec![(*ids, base, None, 0)];
+        while let Some((ids, base, parent, depth)) = waiting.pop() {
+            if base == Some(ids) && !self.folders.contains_key(&ids) {
+                let total = self.total_of(&ids.meta)?;
+                self.folders.insert(ids, total);
+            }
             if let (Some(total), Some(parent)) = (self.folders.get(&ids), parent) {
                 let parent: &mut Open = &mut open[parent];
                 parent.found = parent.found.saturating_add(*total);
@@ -100,10 +148,27 @@ impl<'s> Checker<'s> {
             let found = self.check_files(&folder)?;
             let number = open.len();
             open.push(Open { ids, parent, claimed: folder.total, found });
-            waiting.extend(folder.dirs.into_values().map(|ids| (ids, Some(number), depth + 1)));
+            let below = base.map(|base| self.folders_in(&base)).transpose()?.unwrap_or_default();
+            for (name, ids) in folder.dirs {
+                waiting.push((ids, below.get(&name).copied(), Some(number), depth + 1));
+            }
         }
         self.check_totals(open)?;
         hardlinks.map_or(Ok(()), |table| self.check_hardlinks(ids, &table))
+    }
+
+    /// The folders in one that is right.
+    fn folders_in(&self, ids: &RootIds) -> Result<BTreeMap<BString, RootIds>> {
+        Ok(read_folder(self.source, ids)?.dirs)
+    }
+
+    /// The sum of sizes in a folder that is right.
+    fn total_of(&self, meta: &Id) -> Result<u64> {
+        let tree = self.source.read_object(meta, Kind::Tree)?;
+        let mut entries = well_formed::tree_entries(&tree).filter_map(Result::ok);
+        let lines = entries.find(|entry| entry.name == META_BLOB.as_bytes()).map(|entry| entry.id);
+        let lines = lines.ok_or_else(|| refused(meta, "it has no lines of metadata"))?;
+        folder_total(&self.source.read_object(&lines, Kind::Blob)?)
     }
 
     /// Each file's content must be there and have the size that is said. Gives the sum of the sizes.
@@ -112,9 +177,7 @@ impl<'s> Checker<'s> {
         for leaf in folder.leaves.values() {
             match leaf.kind {
                 crate::root::Kind::File { id, size } => {
-                    if self.source.find_header(&id)? != Some((Kind::Blob, size)) {
-                        return Err(refused(&id, &format!("there is no such content of {size} bytes")));
-                    }
+                    self.check_content(id, size)?;
                     self.contents.insert(id);
                     sum = sum.saturating_add(size);
                 }
@@ -123,6 +186,17 @@ impl<'s> Checker<'s> {
             }
         }
         Ok(sum)
+    }
+
+    fn check_content(&mut self, id: Id, size: u64) -> Result<()> {
+        let found = match (self.source.find_header(&id)?, &mut self.arriving) {
+            (None, Some(arriving)) => Some((Kind::Blob, *arriving.entry(id).or_insert(size))),
+            (found, _) => found,
+        };
+        match found == Some((Kind::Blob, size)) {
+            true => Ok(()),
+            false => Err(refused(&id, &format!("there is no such content of {size} bytes"))),
+        }
     }
 
     /// Those below come behind those above.

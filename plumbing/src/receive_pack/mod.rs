@@ -24,7 +24,10 @@ use crate::upload_pack::{AGENT, FLUSH, Protocol, to_client, write_refs};
 use crate::view::View;
 use crate::{Error, Id, Result};
 use command::{Command, Request};
+pub(crate) use connect::refused;
+pub(crate) use image::Checker;
 use quarantine::Quarantine;
+pub(crate) use quarantine::prepare;
 pub(crate) use take::take_pack;
 
 /// What this server can do.

@@ -55,7 +55,7 @@ impl Quarantine {
 }
 
 /// Make the repository in `dir`; the path of its one pack, which is to be written.
-fn prepare(store: &Store, dir: &Path) -> Result<std::path::PathBuf> {
+pub(crate) fn prepare(store: &Store, dir: &Path) -> Result<std::path::PathBuf> {
     let from = store.dir().canonicalize().map_err(Error::io("resolve", store.dir()))?;
     for folder in ["refs", "objects/info", "objects/pack"] {
         let path = dir.join(folder);

@@ -8,8 +8,9 @@
 //! 3. a container, and an image: where both exist and differ, the name is ambiguous unless the caller [prefers](Prefer)
 //!    one; `refs/containers/NAME` and `NAME:TAG` say which;
 //! 4. what the caller's [`Lookup::aliases`] knows (ids of containers);
-//! 5. a ref by git's rules (`tags/v1`, `v1`);
-//! 6. the beginning of an id, at least four digits: of a git object, else of a content.
+//! 5. an image of a remote as it was seen last (`origin/app:1`, `remotes/docker.io/library/debian:12`);
+//! 6. a ref by git's rules (`tags/v1`, `v1`);
+//! 7. the beginning of an id, at least four digits: of a git object, else of a content.
 //!
 //! `REV:/PATH` names a path in the image's root and follows no links; `REV:PATH` names a path in the commit's tree,
 //! as git has it (`debian:rootfs/etc`). A tag never starts with `/`, so that the two can't be taken for one another;

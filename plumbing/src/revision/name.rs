@@ -7,7 +7,7 @@ use gix::hash::Prefix;
 
 use super::{Lookup, Prefer};
 use crate::store::refs::{CONTAINERS, is_full_name};
-use crate::{Error, Id, ImageName, Result, Store};
+use crate::{Error, Id, ImageName, Result, Store, Tracking};
 
 /// What a name stands for.
 pub(super) struct Base {
@@ -43,6 +43,9 @@ pub(super) fn resolve(store: &Store, name: &BStr, lookup: Lookup<'_>) -> Result<
     if let Some(found) = by_alias(store, name, lookup)? {
         return Ok(Some(found));
     }
+    if let Some(found) = by_tracking(store, name)? {
+        return Ok(Some(found));
+    }
     if let Some(found) = by_ref(store, name)? {
         return Ok(Some(found));
     }
@@ -75,6 +78,14 @@ fn by_alias(store: &Store, name: &str, lookup: Lookup<'_>) -> Result<Option<Base
         [] => Ok(None),
         [one] => by_ref(store, one),
         _ => Err(Error::Ambiguous { what: "id", name: name.into(), candidates: refs }),
+    }
+}
+
+/// An image of a remote, as it was seen last.
+fn by_tracking(store: &Store, name: &str) -> Result<Option<Base>> {
+    match Tracking::parse(name) {
+        Ok(tracking) => by_ref(store, &tracking.to_ref()),
+        Err(_) => Ok(None),
     }
 }
 

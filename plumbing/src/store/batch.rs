@@ -18,7 +18,7 @@ use crate::digest::Digest;
 use crate::{Error, Id, Result};
 
 /// Beyond this size a pack is written out and another begun, so that memory stays bounded.
-const PACK_LIMIT: usize = 32 << 20;
+pub(super) const PACK_LIMIT: usize = 32 << 20;
 
 /// New contents and objects. Nothing of it can be read before [`finish`](Self::finish); dropped, it leaves no trace.
 pub struct Batch<'s> {
@@ -100,7 +100,7 @@ impl<'s> Batch<'s> {
             return Ok(false);
         }
         if self.unneeded.is_none() {
-            self.unneeded = Some(Unneeded::open(&self.pack_dir())?);
+            self.unneeded = Some(Unneeded::open(&self.store.pack_dir())?);
         }
         Ok(!self.unneeded.as_ref().is_some_and(|unneeded| unneeded.contains(id)))
     }
@@ -194,10 +194,6 @@ impl<'s> Batch<'s> {
         self.arrived.push(digest, arrival);
     }
 
-    fn pack_dir(&self) -> PathBuf {
-        self.store.dir().join("objects/pack")
-    }
-
     /// Make all of it durable and visible. After this a ref may point at it.
     pub fn finish(mut self) -> Result<()> {
         let contents = self
@@ -211,7 +207,7 @@ impl<'s> Batch<'s> {
         }
         let packs = std::mem::take(&mut self.packs);
         let wrote = !packs.is_empty();
-        let dir = self.pack_dir();
+        let dir = self.store.pack_dir();
 
         // Packs and contents are staged on one filesystem: to flush it covers both.
         let mut files = contents.as_ref().map_or_else(|| Some(Vec::new()), Contents::staged_files);

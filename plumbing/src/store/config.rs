@@ -62,18 +62,36 @@ pub(super) fn protect(dir: &Path, repo: &gix::Repository) -> bool {
     incomplete && add_protection(&dir.join("config")).is_ok()
 }
 
-/// Add the lines, by git's own locking of the file.
+/// Add the lines.
 fn add_protection(path: &Path) -> Result<()> {
-    let doing = || Error::git(format!("write '{}'", path.display()));
+    edit(path, |file| {
+        PROTECTION
+            .iter()
+            .try_for_each(|(key, value)| file.set_raw_value(*key, *value).map(drop).map_err(cant_write(path)))
+    })
+}
+
+fn cant_write<E: Into<gix::Error>>(path: &Path) -> impl FnOnce(E) -> Error {
+    Error::git(format!("write '{}'", path.display()))
+}
+
+/// Change the configuration at `path`, by git's own locking of the file.
+fn edit<T>(path: &Path, change: impl FnOnce(&mut gix::config::File) -> Result<T>) -> Result<T> {
     let at_once = gix::lock::acquire::Fail::Immediately;
-    let mut lock = gix::lock::File::acquire_to_update_resource(path, at_once, None, 0).map_err(doing())?;
+    let mut lock = gix::lock::File::acquire_to_update_resource(path, at_once, None, 0).map_err(cant_write(path))?;
     let source = gix::config::Source::Local;
-    let mut file = gix::config::File::from_path_no_includes(path.to_owned(), source).map_err(doing())?;
-    for (key, value) in PROTECTION {
-        file.set_raw_value(key, value).map_err(doing())?;
-    }
+    let mut file = gix::config::File::from_path_no_includes(path.to_owned(), source).map_err(cant_write(path))?;
+    let changed = change(&mut file)?;
     lock.with_mut(|out| file.write_to(out).and_then(|()| out.sync_all())).map_err(Error::io("write", path))?;
-    lock.commit().map(drop).map_err(|error| Error::io("write", path)(error.error))
+    lock.commit().map_err(|error| Error::io("write", path)(error.error))?;
+    Ok(changed)
+}
+
+impl super::Store {
+    /// Change the store's configuration; who opens the store afterwards reads what it is then.
+    pub fn edit_config<T>(&self, change: impl FnOnce(&mut gix::config::File) -> Result<T>) -> Result<T> {
+        edit(&self.dir.join("config"), change)
+    }
 }
 
 fn not_a_store(dir: &Path, why: &str) -> Error {

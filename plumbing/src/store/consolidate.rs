@@ -87,7 +87,8 @@ fn choose(packs: Vec<(u64, PathBuf)>) -> Vec<PathBuf> {
     packs.into_iter().take(keep_from).map(|(_, path)| path).collect()
 }
 
-fn copy_entries(path: &Path, seen: &mut HashSet<Id>, into: &mut Pack) -> Result<()> {
+/// Add the entries of a pack that weren't seen yet, as they are.
+pub(super) fn copy_entries(path: &Path, seen: &mut HashSet<Id>, into: &mut Pack) -> Result<()> {
     let index = path.with_extension("idx");
     let file = gix::odb::pack::index::File::at(&index, gix::hash::Kind::Sha256)
         .map_err(|error| Error::damaged(format!("pack index '{}'", index.display()), error.to_string()))?;

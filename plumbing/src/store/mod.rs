@@ -3,6 +3,7 @@
 //! Opening reads the configuration and refuses a format that this version doesn't know. Writing goes
 //! through a [`Batch`]; names move through [`refs`].
 
+mod arrivals;
 mod batch;
 mod config;
 mod consolidate;
@@ -24,7 +25,9 @@ use std::path::{Path, PathBuf};
 
 use gix::objs::Kind;
 
+pub(crate) use arrivals::Arrivals;
 pub use batch::Batch;
+use batch::PACK_LIMIT;
 pub use config::FORMAT;
 pub(crate) use consolidate::{lock as lock_packs, remove as remove_pack};
 pub use content::{ContentWriter, Contents, content_hasher, content_path, hash_content};
@@ -166,6 +169,10 @@ impl Store {
     /// The folder in which files without a name are staged.
     pub(crate) fn staging_parent(&self) -> PathBuf {
         if self.ordinary { self.dir.join("objects") } else { self.content_dir() }
+    }
+
+    fn pack_dir(&self) -> PathBuf {
+        self.dir.join("objects/pack")
     }
 
     /// The cache of mountable metadata images.

@@ -17,7 +17,7 @@ use gix_packetline::PacketLineRef;
 use gix_packetline::blocking_io::StreamingPeekableIter;
 use gix_packetline::blocking_io::encode::{error_to_write, text_to_write};
 
-pub(crate) use pack::write_pack;
+pub(crate) use pack::{write_pack, write_pack_with};
 pub(crate) use v0::write_refs;
 
 use crate::view::View;

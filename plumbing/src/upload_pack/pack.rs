@@ -42,6 +42,11 @@ pub(super) fn send(view: &View<'_>, selection: &Selection, transport: Transport,
 
 /// Write a pack of these objects.
 pub(crate) fn write_pack(view: &View<'_>, ids: &[Id], out: &mut impl Write) -> Result<()> {
+    write_pack_with(view, ids, Compression::new(1), out)
+}
+
+/// As [`write_pack`], with entries that are compressed as is said.
+pub(crate) fn write_pack_with(view: &View<'_>, ids: &[Id], level: Compression, out: &mut impl Write) -> Result<()> {
     let count = u32::try_from(ids.len()).map_err(|_| Error::Unsupported {
         what: "pack".into(),
         why: "more than 4,294,967,295 objects at once".into(),
@@ -50,7 +55,7 @@ pub(crate) fn write_pack(view: &View<'_>, ids: &[Id], out: &mut impl Write) -> R
         Hashed { out: BufWriter::with_capacity(BAND, out), hasher: gix::hash::hasher(gix::hash::Kind::Sha256) };
     pack.write_all(&pack_header(count)).map_err(to_client())?;
     for id in ids {
-        write_entry(view, id, &mut pack)?;
+        write_entry(view, id, level, &mut pack)?;
     }
     let Hashed { mut out, hasher } = pack;
     let checksum = hasher.try_finalize().expect("because SHA-256 has no collision detection that could fail");
@@ -58,24 +63,30 @@ pub(crate) fn write_pack(view: &View<'_>, ids: &[Id], out: &mut impl Write) -> R
 }
 
 /// One object: a raw content from its file, anything else from the object database or made.
-fn write_entry(view: &View<'_>, id: &Id, pack: &mut impl Write) -> Result<()> {
+fn write_entry(view: &View<'_>, id: &Id, level: Compression, pack: &mut impl Write) -> Result<()> {
     let store = view.store();
     if let Some(file) = store.open_content(id)? {
         let path = store.content_file(id);
         let size = file.metadata().map_err(Error::io("stat", &path))?.len();
-        return write_stream(id, Kind::Blob, size, file, pack);
+        return write_stream(id, (Kind::Blob, size), file, level, pack);
     }
     let missing = || Error::damaged(format!("store: object {id}"), "the object is missing");
     let (kind, _) = view.header(id)?.ok_or_else(missing)?;
     let data = view.read(id, kind)?;
-    write_stream(id, kind, data.len() as u64, data.as_slice(), pack)
+    write_stream(id, (kind, data.len() as u64), data.as_slice(), level, pack)
 }
 
-fn write_stream(id: &Id, kind: Kind, size: u64, bytes: impl Read, pack: &mut impl Write) -> Result<()> {
+fn write_stream(
+    id: &Id,
+    (kind, size): (Kind, u64),
+    bytes: impl Read,
+    level: Compression,
+    pack: &mut impl Write,
+) -> Result<()> {
     let mut header = Vec::new();
     encode_entry_header(kind, size, &mut header);
     pack.write_all(&header).map_err(to_client())?;
-    let mut deflate = ZlibEncoder::new(pack, Compression::new(1));
+    let mut deflate = ZlibEncoder::new(pack, level);
     let copied = std::io::copy(&mut bytes.take(size), &mut deflate).map_err(to_client())?;
     deflate.finish().map_err(to_client())?;
     if copied == size {

@@ -11,7 +11,7 @@ use plumbing::root::{
 };
 use plumbing::store::{Batch, hash_content};
 use plumbing::view::{Scope, View};
-use plumbing::{Id, ImageName, Store};
+use plumbing::{Id, ImageName, Store, Tracking};
 
 /// The text of the one block ```` ```vectors NAME ```` of the page.
 fn block(name: &str) -> String {
@@ -150,6 +150,14 @@ fn image_names_become_the_refs_of_the_page() {
         let reference = reference.trim();
         assert_eq!(ImageName::parse(name).unwrap().to_ref(), reference);
         assert_eq!(ImageName::from_ref(reference).unwrap(), ImageName::parse(name).unwrap());
+    }
+}
+
+#[test]
+fn names_at_remotes_become_the_refs_of_the_page() {
+    for line in block("tracking").lines() {
+        let (name, reference) = line.split_once("  ").unwrap();
+        assert_eq!(Tracking::parse(name).unwrap().to_ref(), reference.trim());
     }
 }
 

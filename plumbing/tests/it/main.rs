@@ -1,6 +1,7 @@
 //! The library against real git and a real filesystem.
 
 mod archive;
+mod blobs;
 mod capture;
 mod diff;
 mod disk;

@@ -223,3 +223,65 @@ fn a_remembered_digest_that_is_wrong_never_goes_out_as_a_whole_layer() {
     let error = image.layers()[0].reader(&place.store, 0).unwrap().read_to_end(&mut bytes).unwrap_err();
     assert!(error.to_string().contains("damaged"), "{error}");
 }
+
+#[test]
+fn what_is_compressed_has_the_digests_of_the_page() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/oci.md")).unwrap();
+    let (_, rest) = page.split_once("\n```vectors encodings\n").unwrap();
+    let bytes: Vec<u8> = (0..3_000_000u64).map(|number| (number * number / 1000 % 251) as u8).collect();
+    let found: String = rest[..rest.find("```").unwrap()]
+        .lines()
+        .map(|line| {
+            let name = line.split(' ').next().unwrap();
+            let mut encoder = name.parse::<Encoding>().unwrap().encoder(Vec::new()).unwrap().unwrap();
+            encoder.write_all(&bytes).unwrap();
+            format!("{name}  {}\n", Digest::of(&encoder.finish().unwrap()))
+        })
+        .collect();
+    assert_eq!(found, rest[..found.len()], "another version of a library compresses otherwise: say so in docs/oci.md");
+}
+
+#[test]
+fn other_readers_find_single_files_in_a_zstd_chunked_layer() {
+    let place = Place::new();
+    let big = "0123456789abcdef".repeat(20_000);
+    let tar = Tarball::default()
+        .dir("etc")
+        .file("etc/os", "debian")
+        .file("etc/empty", "")
+        .file("big", &big)
+        .symlink("lib", "usr/lib")
+        .file("last", "l")
+        .end();
+    let wishes = plumbing::import::Wishes::default();
+    let commit =
+        plumbing::import::import(&place.store, Box::new(std::io::Cursor::new(tar.clone())), &wishes).unwrap().commit;
+    let encoding = "zstd:chunked".parse().unwrap();
+    let image = Image::of(&place.store, &commit, Some(encoding)).unwrap();
+    let layer = &image.layers()[0];
+    let bytes = bytes_of(&place.store, layer);
+    assert!(unpacked(&bytes) == tar, "readers of zstd see the tar");
+    let again = Image::of(&place.store, &commit, Some(encoding)).unwrap();
+    assert_eq!(again.digest(), image.digest());
+    assert!(bytes_of(&place.store, &again.layers()[0]) == bytes);
+
+    let annotations = layer.descriptor().annotations.clone().unwrap();
+    let found = zstd_chunked::MetadataReferences::from_oci(|key| annotations.get(key)).unwrap();
+    let footer = zstd_chunked::MetadataReferences::from_footer(&bytes[bytes.len() - 72..]).unwrap();
+    assert_eq!((&found.manifest.range, &found.tarsplit.range), (&footer.manifest.range, &footer.tarsplit.range));
+    let part = |range: &std::ops::Range<u64>| &bytes[range.start as usize..range.end as usize];
+    for part_of in [&found.manifest, &found.tarsplit] {
+        assert_eq!(*part_of.digest.as_ref().unwrap(), Digest::of(part(&part_of.range)).to_string());
+    }
+    let stream =
+        zstd_chunked::Stream::new_from_frames(part(&found.manifest.range), part(&found.tarsplit.range)).unwrap();
+    assert_eq!(stream.references().count(), 3);
+    let mut back = Vec::new();
+    let resolve = |content: &zstd_chunked::ContentReference| {
+        let file = zstd::decode_all(part(&content.range)).unwrap();
+        assert_eq!(content.digest, Digest::of(&file).to_string());
+        Ok(file)
+    };
+    stream.write_to(&mut back, resolve).unwrap();
+    assert!(back == tar);
+}

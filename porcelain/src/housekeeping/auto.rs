@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use plumbing::Store;
@@ -22,19 +22,23 @@ const NICE: i32 = 10;
 
 /// Start a collection if the last one is long ago: `collector` is the program that does it, and its arguments.
 ///
-/// A store that never saw one begins to count now. That it can't be started is no failure of the command that wrote.
-pub fn start_if_due(store: &Store, collector: &[OsString]) {
+/// A store that never saw one begins to count now. That it can't be started is no failure of the command that wrote. The process
+/// is for those who live on and have to wait for it one day.
+pub fn start_if_due(store: &Store, collector: &[OsString]) -> Option<Child> {
     let stamp = store.dir().join("gc.stamp");
     let age = std::fs::metadata(&stamp).ok().and_then(|about| about.modified().ok()).map(|time| time.elapsed());
     match age {
-        None => drop(std::fs::File::create(&stamp)),
+        None => {
+            // Where it can't be made, the next command tries again.
+            let _ = std::fs::File::create(&stamp);
+            None
+        }
         Some(Ok(age)) if age >= SHORTEST && interval(store).is_some_and(|interval| age >= interval) => {
             let opened = std::fs::File::options().write(true).open(&stamp);
-            if opened.and_then(|file| file.set_modified(SystemTime::now())).is_ok() {
-                start(collector);
-            }
+            opened.and_then(|file| file.set_modified(SystemTime::now())).ok()?;
+            start(collector)
         }
-        Some(_) => {}
+        Some(_) => None,
     }
 }
 
@@ -50,13 +54,13 @@ fn interval(store: &Store) -> Option<Duration> {
     }
 }
 
-fn start(collector: &[OsString]) {
-    let Some((program, arguments)) = collector.split_first() else { return };
+fn start(collector: &[OsString]) -> Option<Child> {
+    let (program, arguments) = collector.split_first()?;
     let mut command = Command::new(program);
     command.args(arguments).arg0("rd-gc").current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // Nobody waits for it: it is still at work when this process has ended.
-    drop(command.spawn());
+    // A command doesn't wait for it: it is still at work when this process has ended.
+    command.spawn().ok()
 }
 
 /// Make this process one that stays behind: of no terminal, and with less right to the processor than others.

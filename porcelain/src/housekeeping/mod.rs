@@ -6,11 +6,17 @@ pub mod cold;
 pub mod prune;
 pub mod usage;
 
+use std::time::Duration;
+
+use plumbing::blobs::{self, Shrunk};
 use plumbing::gc;
 use plumbing::{Id, Store};
 
 use crate::container::Containers;
 use crate::{Error, Result, mounts, registry};
+
+/// A collection that starts by itself makes compressed layers smaller for so long; the next one goes on.
+const SHRINKING: Duration = Duration::from_secs(60);
 
 /// What a collection came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,6 +27,8 @@ pub struct Collected {
     pub caches: usize,
     /// What they took on the disk, in bytes.
     pub cache_bytes: u64,
+    /// Compressed layers that were made smaller.
+    pub shrunk: Shrunk,
     /// Folders of containers that were half made or half removed.
     pub leftovers: usize,
 }
@@ -28,7 +36,7 @@ pub struct Collected {
 impl Collected {
     /// How many bytes the store is smaller.
     pub fn freed(&self) -> u64 {
-        self.store.freed() + self.cache_bytes
+        self.store.freed() + self.cache_bytes + self.shrunk.freed
     }
 }
 
@@ -45,6 +53,7 @@ pub fn collect(store: &Store, options: &gc::Options) -> Result<Option<Collected>
     let mut collected = Collected::default();
     if !options.dry_run {
         collected.leftovers = containers.clear_leftovers()?;
+        crate::serve::clear_stale_uploads(store)?;
     }
     // An error of this crate's waits here while the library below sees only that there was one.
     let failure = std::cell::RefCell::new(None);
@@ -52,6 +61,11 @@ pub fn collect(store: &Store, options: &gc::Options) -> Result<Option<Collected>
     let report = gc::run(store, options, &roots).map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
     let Some(report) = report else { return Ok(None) };
     collected.store = report;
+    if !options.dry_run {
+        let _hold = store.hold()?;
+        let time = if options.impatient { SHRINKING } else { Duration::MAX };
+        collected.shrunk = blobs::shrink(store, options.cutoff, time)?;
+    }
     let cleared = caches::clear(store, &containers, options)?;
     let broken_off = registry::clear(&registry::downloads_dir(store), options.cutoff, options.dry_run)?;
     (collected.caches, collected.cache_bytes) = (cleared.0 + broken_off.0, cleared.1 + broken_off.1);

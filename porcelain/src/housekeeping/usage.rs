@@ -39,7 +39,7 @@ pub struct ImageUse {
 /// What takes the room.
 #[derive(Debug, Default)]
 pub struct Usage {
-    /// Contents and objects.
+    /// Contents, compressed layers and objects.
     pub images: Share,
     /// What containers changed, and their state.
     pub containers: Share,
@@ -57,7 +57,7 @@ pub fn usage(store: &Store) -> Result<Usage> {
     let (images, _) = image::list(store, &mut facts)?;
     facts.save();
     let (kept, all) = gc::content_sizes(store, used.iter().copied())?;
-    let packs = folder_size(store, "objects")?;
+    let packs = folder_size(store, "objects")? + folder_size(store, "blobs")?;
     let images = Share {
         total: images.len(),
         active: images.iter().filter(|image| used.contains(&image.id)).count(),

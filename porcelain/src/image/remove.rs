@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use plumbing::artifact::{self, Reference};
 use plumbing::store::refs::CONTAINERS;
-use plumbing::{Id, ImageName, Store};
+use plumbing::{Id, ImageName, Store, Tracking};
 
 use super::{ancestors, find, names};
 use crate::container::Containers;
-use crate::{Error, Result};
+use crate::{Error, Result, remote};
 
 /// A container as far as images are concerned.
 #[derive(Debug, Clone)]
@@ -74,8 +75,30 @@ pub fn remove(store: &Store, spelling: &str, force: bool, holders: &[Holder]) ->
     }
     for name in &targets {
         store.delete_ref(&name.to_ref(), found.id)?;
+        forget_tracked(store, name)?;
+        remove_index(store, name, &found.id)?;
     }
     Ok(Removed { untagged: targets, deleted })
+}
+
+/// What its own registry had by the name is remembered for the image's sake: without it, it would only take room.
+fn forget_tracked(store: &Store, name: &ImageName) -> Result<()> {
+    let tracking = Tracking::new(name.registry(), name.repository(), name.tag())?;
+    if remote::config::find(store, name.registry())?.is_some() {
+        return Ok(());
+    }
+    let tracked = store.get_ref(&tracking.to_ref())?;
+    tracked.map_or(Ok(()), |id| remote::forget(store, &[(tracking, id)]))
+}
+
+/// An index that the tag was pushed with goes with its image: nothing shows it otherwise, and it needs all images that it lists.
+fn remove_index(store: &Store, name: &ImageName, image: &Id) -> Result<()> {
+    let index = artifact::ref_name(name, &Reference::Tag(name.tag().to_owned()));
+    let Some(id) = store.get_ref(&index)? else { return Ok(()) };
+    if store.read_header(&id)?.parents.contains(image) {
+        store.delete_ref(&index, id)?;
+    }
+    Ok(())
 }
 
 /// Why the last name of the commit `id` can't go; `None` where it can.

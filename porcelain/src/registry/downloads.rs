@@ -274,10 +274,9 @@ impl Shared {
             return Ok(there);
         }
         file.set_len(0).on("truncate", &path)?;
-        let Some(kept) = Store::open(&self.store)?.find_blob(digest)?.filter(|kept| kept.size() == size) else {
-            return Ok(0);
-        };
-        io::copy(&mut kept.reader(0)?, &mut &*file).on("write", &path)
+        let store = Store::open(&self.store)?;
+        let Some(kept) = store.find_blob(digest)?.filter(|kept| kept.size() == size) else { return Ok(0) };
+        io::copy(&mut kept.reader(&store, 0)?, &mut &*file).on("write", &path)
     }
 }
 

@@ -206,9 +206,10 @@ fn read_certificates(path: &std::path::Path) -> Result<Vec<Certificate<'static>>
     let pem = std::fs::read(path).on("read", path)?;
     let mut found = Vec::new();
     for item in parse_pem(&pem) {
-        match item.map_err(|error| Error::invalid("certificate", path.display(), error))? {
-            PemItem::Certificate(certificate) => found.push(certificate),
-            _ => {}
+        if let PemItem::Certificate(certificate) =
+            item.map_err(|error| Error::invalid("certificate", path.display(), error))?
+        {
+            found.push(certificate);
         }
     }
     Ok(found)

@@ -9,8 +9,8 @@ mod blob;
 mod credentials;
 mod downloads;
 mod helper;
+mod history;
 mod host;
-#[cfg(test)]
 mod hostile;
 mod http;
 mod partial;
@@ -26,6 +26,7 @@ mod upload;
 
 pub use credentials::{Credential, Credentials};
 pub use downloads::{Event, Listener, clear};
+pub use history::{pull_history, push_history};
 pub use http::Patience;
 pub use pull::{Pulled, downloads_dir, pull};
 pub use push::push;

@@ -3,6 +3,7 @@
 //! They are found by the registry's list of referrers (distribution specification, "listing referrers"), by the tag that stands
 //! for that list where a registry has none, and by the tags that cosign makes of a digest.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Seek, SeekFrom};
 
@@ -67,9 +68,9 @@ fn bring(
     let mut batch = store.batch();
     let mut blobs = BTreeMap::new();
     for blob in parsed.blobs() {
-        if !blobs.contains_key(&blob.digest) {
+        if let Entry::Vacant(entry) = blobs.entry(blob.digest) {
             let mut file = download(store, remote, blob.digest, blob.size)?;
-            blobs.insert(blob.digest, batch.write_content(blob.size, &mut file)?);
+            entry.insert(batch.write_content(blob.size, &mut file)?);
         }
     }
     let commit = artifact::write(&mut batch, &manifest.bytes, &blobs, Vec::new())?;
@@ -79,7 +80,7 @@ fn bring(
 }
 
 /// A blob in a file without a name, checked.
-fn download(store: &Store, remote: &Remote, digest: Digest, size: u64) -> Result<std::fs::File> {
+pub(super) fn download(store: &Store, remote: &Remote, digest: Digest, size: u64) -> Result<std::fs::File> {
     if size > BLOB_LIMIT {
         let why = format!("it has {size} bytes, an artifact's blob may have {BLOB_LIMIT}");
         return Err(plumbing::Error::Refused { entry: digest.to_string(), why }.into());

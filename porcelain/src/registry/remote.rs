@@ -136,7 +136,7 @@ impl Remote {
         Error::NotFound { what: "image at its registry", name: format!("{repository}{colon}{target}") }
     }
 
-    /// All tags, in the registry's order.
+    /// All tags, sorted.
     pub fn tags(&self) -> Result<Vec<String>> {
         let at = self.own();
         let first = format!("/v2/{}/tags/list", at.path);
@@ -150,6 +150,7 @@ impl Remote {
                 name: format!("{}/{}", self.reference.registry(), at.path),
             });
         }
+        tags.sort_unstable();
         Ok(tags)
     }
 

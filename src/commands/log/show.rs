@@ -103,7 +103,11 @@ impl<'a> Shower<'a> {
         if commit.parents.len() > 1 && !self.merges {
             return Ok(Difference::default());
         }
-        let state = self.store.read_state(&commit.tree)?;
+        let state = match self.store.read_state(&commit.tree) {
+            // An artifact has no files.
+            Err(_) if plumbing::artifact::read(self.store, &commit.id)?.is_some() => return Ok(Difference::default()),
+            state => state?,
+        };
         let mut difference = compare_states(self.store, self.parent_state(commit)?.as_ref(), &state, &self.options)?;
         difference.drop_implied_times();
         Ok(difference)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use plumbing::store::refs::{CONTAINERS, IMAGES};
-use plumbing::{Id, ImageName, Store};
+use plumbing::{Id, ImageName, Store, Tracking};
 
 use crate::report::Failure;
 
@@ -67,6 +67,9 @@ fn order(name: &str) -> u8 {
 fn shown(name: &str) -> String {
     if let Some(image) = ImageName::from_ref(name) {
         return image.to_string();
+    }
+    if let Some(tracking) = Tracking::from_ref(name) {
+        return tracking.to_string();
     }
     if let Some(tag) = name.strip_prefix("refs/tags/") {
         return format!("tag: {tag}");

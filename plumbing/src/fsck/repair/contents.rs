@@ -46,7 +46,13 @@ impl Repair<'_> {
             if let Some((draft, source)) = self.copy_of(&id, finding.size, objects, &copies)? {
                 self.aside.replace(&draft, &path)?;
                 self.did(number, format!("restored from {source}"));
-            } else if finding.state == "damaged" && self.aside.take(&path)? {
+            }
+        }
+        let rest = self.open(&["content"]);
+        self.contents_of_layers(rest.iter().filter_map(|(at, one)| Some((*at, one.id?, one.size?))).collect())?;
+        for (number, finding) in self.open(&["content"]) {
+            let Some(id) = finding.id.filter(|_| finding.state == "damaged") else { continue };
+            if self.aside.take(&Path::new("content").join(content_path(&id)))? {
                 self.did(number, "moved aside; no other copy was found");
             }
         }
@@ -57,7 +63,7 @@ impl Repair<'_> {
     fn is_sound(&self, id: &Id) -> bool {
         let Ok(mut file) = File::open(self.store.content_file(id)) else { return false };
         let Ok(size) = file.metadata().map(|about| about.len()) else { return false };
-        copy_checked(&mut file, size, id, &mut std::io::sink()).is_ok_and(|right| right)
+        copy_hashed(&mut file, size, &mut std::io::sink()).is_ok_and(|found| found == Some(*id))
     }
 
     /// A draft with the bytes of the content `id`, and where they came from.
@@ -84,15 +90,25 @@ impl Repair<'_> {
 
     /// Write bytes that should be the content `id` into a draft; none where they are others, or can't be read.
     fn stage(&self, id: &Id, size: u64, reader: &mut dyn Read) -> Result<Option<PathBuf>> {
+        Ok(self.stage_one_of(&HashSet::from([*id]), size, reader)?.map(|(draft, _)| draft))
+    }
+
+    /// Write bytes that should be one of these contents into a draft; also says which.
+    pub(super) fn stage_one_of(
+        &self,
+        ids: &HashSet<Id>,
+        size: u64,
+        reader: &mut dyn Read,
+    ) -> Result<Option<(PathBuf, Id)>> {
         let draft = self.aside.draft()?;
         let mut file = File::create(&draft).map_err(Error::io("create", &draft))?;
-        match copy_checked(reader, size, id, &mut file) {
-            Ok(true) => {
+        match copy_hashed(reader, size, &mut file) {
+            Ok(Some(id)) if ids.contains(&id) => {
                 let mode = std::fs::Permissions::from_mode(0o444);
                 file.set_permissions(mode).map_err(Error::io("chmod", &draft))?;
-                Ok(Some(draft))
+                Ok(Some((draft, id)))
             }
-            Ok(false) => std::fs::remove_file(&draft).map(|()| None).map_err(Error::io("remove", draft)),
+            Ok(_) => std::fs::remove_file(&draft).map(|()| None).map_err(Error::io("remove", draft)),
             Err(error) => {
                 let _ = std::fs::remove_file(&draft);
                 Err(Error::io("write", draft)(error))
@@ -101,8 +117,8 @@ impl Repair<'_> {
     }
 }
 
-/// Copy bytes; whether they are those of the content `id`. An error is one of writing: what can't be read isn't right.
-fn copy_checked(reader: &mut dyn Read, size: u64, id: &Id, to: &mut dyn Write) -> std::io::Result<bool> {
+/// Copy bytes; the id that they have as a content, none where they can't be read. An error is one of writing.
+fn copy_hashed(reader: &mut dyn Read, size: u64, to: &mut dyn Write) -> std::io::Result<Option<Id>> {
     let mut hasher = content_hasher(size);
     let mut buffer = vec![0; 256 << 10];
     loop {
@@ -113,10 +129,10 @@ fn copy_checked(reader: &mut dyn Read, size: u64, id: &Id, to: &mut dyn Write) -
                 to.write_all(&buffer[..got])?;
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return Ok(false),
+            Err(_) => return Ok(None),
         }
     }
-    Ok(hasher.try_finalize().is_ok_and(|found| found == *id))
+    Ok(hasher.try_finalize().ok())
 }
 
 /// Open what lies where a container could have put anything.

@@ -3,6 +3,7 @@
 
 mod aside;
 mod contents;
+mod layers;
 mod packs;
 mod refs;
 mod scan;
@@ -39,6 +40,7 @@ pub fn repair(store: &Store, report: &Report, aside: &Aside) -> Result<Vec<Optio
         repair.contents(&objects)?;
     }
     repair.refs()?;
+    repair.blobs()?;
     Ok(repair.done)
 }
 
@@ -49,6 +51,18 @@ impl Repair<'_> {
         open.filter(|(_, finding)| kinds.contains(&finding.kind.as_str()))
             .map(|(number, finding)| (number, finding.clone()))
             .collect()
+    }
+
+    /// A compressed layer that is none goes aside: it can be pulled again, and all else of the image is whole.
+    fn blobs(&mut self) -> Result<()> {
+        for (number, finding) in self.open(&["compressed-layer"]) {
+            if let Some(path) = &finding.path
+                && self.aside.take(path)?
+            {
+                self.did(number, "moved aside; a pull of the image brings it back");
+            }
+        }
+        Ok(())
     }
 
     fn did(&mut self, number: usize, what: impl Into<String>) {

@@ -26,6 +26,8 @@ use crate::{Error, Id, Result};
 pub const IMAGES: &str = "refs/images/";
 /// Folder of the refs of containers.
 pub const CONTAINERS: &str = "refs/containers/";
+/// Folder of the refs that remember what remotes had.
+pub const REMOTES: &str = "refs/remotes/";
 
 /// What a ref must be before it moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
