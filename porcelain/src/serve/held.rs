@@ -1,6 +1,6 @@
 //! Manifests that commits have, remembered: a commit never changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -16,6 +16,9 @@ use crate::{IoResultExt, Result};
 
 /// So many bytes of manifests are remembered.
 const MEMORY: usize = 32 << 20;
+
+/// So many images that were made are remembered: they have files open.
+const MADE: usize = 64;
 
 /// A manifest and the commit that it is of.
 pub(super) struct Held {
@@ -68,6 +71,8 @@ struct Remembered {
     held: HashMap<Id, Option<Arc<Held>>>,
     /// Histories of images that were made.
     histories: HashMap<Id, Arc<Held>>,
+    /// The commits whose images were made, the last one last.
+    made: VecDeque<Id>,
     bytes: usize,
 }
 
@@ -97,9 +102,16 @@ impl Manifests {
         let history = if travel::is_needed(store, id)? { Some(Arc::new(history(store, &image)?)) } else { None };
         let held = Held::of_image(*id, image.manifest().to_vec(), OnceLock::from(Arc::new(image))).map(Arc::new);
         self.remember(id, held.clone());
-        if let Some(history) = history {
-            lock(&self.remembered).histories.insert(*id, history);
+        let mut remembered = lock(&self.remembered);
+        remembered.histories.extend(history.map(|history| (*id, history)));
+        remembered.made.push_back(*id);
+        if remembered.made.len() > MADE
+            && let Some(oldest) = remembered.made.pop_front()
+        {
+            remembered.held.remove(&oldest);
+            remembered.histories.remove(&oldest);
         }
+        drop(remembered);
         Ok(held)
     }
 

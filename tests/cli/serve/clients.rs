@@ -139,6 +139,25 @@ fn commits_that_came_from_nowhere_are_images_for_others() {
 }
 
 #[test]
+fn images_that_are_made_keep_few_files_open() {
+    let sandbox = Sandbox::in_memory();
+    for number in 0..80 {
+        let text = number.to_string();
+        sandbox.tag(sandbox.commit(&Change { files: &[("f", &text)], ..Change::default() }), &format!("web:{number}"));
+    }
+    let server = Server::start(&sandbox, &["--read-only"]);
+    let tag = |number: u32| server.get(&format!("/v2/web/manifests/{number}"));
+    let first = tag(0);
+    // Nobody has it: all are made in the search for it.
+    assert_eq!(server.get(&format!("/v2/web/manifests/{}", plumbing::digest::Digest::of(b"none"))).status, 404);
+    let open = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+    assert!(open < 250, "{open} files are open");
+    assert_eq!(tag(0).body, first.body);
+    let layer = first.json()["layers"][0]["digest"].as_str().unwrap().to_owned();
+    assert_eq!(server.get(&format!("/v2/web/blobs/{layer}")).status, 200);
+}
+
+#[test]
 fn podman_pulls_and_pushes() {
     let sandbox = Sandbox::new();
     let server = Server::start(&sandbox, &[]);
