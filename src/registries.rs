@@ -149,7 +149,12 @@ pub fn pull(store: &Store, remote: &Arc<Remote>, wanted: &Wanted, how: &How<'_>)
     let outcome = match &wanted.target {
         Some(target) => {
             let before = track(store, &target.tracking, now, "pull")?;
-            let outcome = follow(store, &Fetched { target: target.clone(), before, now }, how.force)?;
+            let fetched = Fetched { target: target.clone(), before, now };
+            let outcome = match follow(store, &fetched, how.force) {
+                // Another pull of the same image was quicker.
+                Err(porcelain::Error::Store(plumbing::Error::Raced { .. })) => follow(store, &fetched, how.force)?,
+                outcome => outcome?,
+            };
             refuse_diverged(target, outcome)?;
             outcome
         }

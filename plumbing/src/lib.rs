@@ -13,6 +13,7 @@ pub mod blobs;
 pub mod bundle;
 pub mod capture;
 pub mod checkout;
+pub mod chunked;
 pub mod cold;
 pub mod commit;
 pub mod config;

@@ -1,30 +1,35 @@
-"""Run the benchmarks; print their tables; write docs/bench.md when all were run.
+"""Run the benchmarks; print their tables; put them into docs/bench.md in place of those of earlier runs.
 
 main.py ROOTS BED DOCUMENT [--quick] [NAME…]
 """
 
+import datetime
 import os
 import pathlib
+import re
 import sys
 
+import bench_cold
 import bench_commit
 import bench_diff
 import bench_import
 import bench_run
 import bench_scale
 import bench_size
+import bench_transfer
 import machine
 from measure import run, size
 from peers import Peers, Rd
 from roots import Roots
 
 BENCHMARKS = {"import": bench_import, "run": bench_run, "commit": bench_commit, "diff": bench_diff, "size": bench_size,
-              "scale": bench_scale}
+              "scale": bench_scale, "cold": bench_cold, "transfer": bench_transfer}
 
 INTRODUCTION = """# Benchmarks
 
-Written by `scripts/bench`, which makes the roots, runs rd and the other programs side by side, and replaces this page;
-`scripts/bench NAME` runs one of `{names}` and prints it.
+Written by `scripts/bench`, which makes the roots and runs rd and the other programs side by side;
+`scripts/bench NAME` runs one of `{names}` and replaces its section alone. Each section says when it was measured; all programs
+of a table ran in the same minutes.
 
 All programs of a table were run in rounds, each once a round, in turned order. Before each run that writes, the filesystem was synced, so
 that nobody pays for another's writes. What is read is in the page cache. Ratios are those of medians. rd's writes are on disk
@@ -75,7 +80,8 @@ class Bench:
 def section(bench, name):
     module = BENCHMARKS[name]
     print(f"== {module.TITLE}", file=sys.stderr)
-    parts = [f"## {module.TITLE}", module.__doc__.strip(), *module.measure(bench)]
+    when = f"Measured on {datetime.date.today()}."
+    parts = [f"## {module.TITLE}", module.__doc__.strip() + " " + when, *module.measure(bench)]
     text = "\n\n".join(parts) + "\n"
     print(text, flush=True)
     return text
@@ -84,19 +90,27 @@ def section(bench, name):
 def main(arguments):
     quick = "--quick" in arguments
     tars, bed, document, *names = [word for word in arguments if word != "--quick"]
-    wanted = names or list(BENCHMARKS)
     bench = Bench(tars, bed, quick)
     try:
-        sections = [section(bench, name) for name in wanted]
+        sections = [section(bench, name) for name in names or list(BENCHMARKS)]
     finally:
         bench.peers.stop()
     notes = [*bench.notes, *bench.peers.notes()]
-    page = [INTRODUCTION.format(names="`, `".join(BENCHMARKS)), machine.describe(bed) + "\n", *sections]
-    page += ["## Not measured\n\n" + "\n".join(f"- {note}" for note in notes) + "\n"] if notes else []
-    if not names and not quick:
-        pathlib.Path(document).write_text("\n".join(page))
-    elif notes:
-        print("\n".join(notes))
+    if notes:
+        sections.append("## Not measured\n\n" + "\n".join(f"- {note}" for note in notes) + "\n")
+    if not quick:
+        document = pathlib.Path(document)
+        top = INTRODUCTION.format(names="`, `".join(BENCHMARKS)) + "\n" + machine.describe(bed) + "\n"
+        document.write_text(page(document.read_text() if document.exists() else "", top, sections))
+
+
+def page(old, top, sections):
+    """The page with new sections in place of those of the same titles; what else is in it stays."""
+    parts = dict((part.split("\n", 1)[0], part) for part in re.split(r"^(?=## )", old, flags=re.M)[1:])
+    parts.pop("## Not measured", None)
+    for part in sections:
+        parts[part.split("\n", 1)[0]] = part
+    return "\n".join(part.rstrip("\n") + "\n" for part in [top, *parts.values()])
 
 
 if __name__ == "__main__":

@@ -42,9 +42,7 @@ class Roots:
         """The root as an image in docker's archive format, of one layer."""
         path = self.tars / f"{name}-image.tar"
         if not path.exists():
-            part = path.with_suffix(".part")
-            write_archive(self.tar(name), name, part)
-            part.rename(path)
+            write_image(path, name, [self.tar(name)])
         return path
 
     def facts(self, name):
@@ -60,21 +58,29 @@ def sha256_of(file):
     return digest
 
 
-def write_archive(layer, name, path):
-    with open(layer, "rb") as file:
-        digest = sha256_of(file).hexdigest()
+def write_image(path, name, layers):
+    """An image in docker's archive format, whose layers are these tars."""
+    digests = []
+    for layer in layers:
+        with open(layer, "rb") as file:
+            digests.append(sha256_of(file).hexdigest())
+    created = "2024-01-01T00:00:00Z"
     config = json.dumps({
-        "architecture": "amd64", "os": "linux", "created": "2024-01-01T00:00:00Z", "config": {"Cmd": ["bash"]},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-        "history": [{"created": "2024-01-01T00:00:00Z", "created_by": "tar"}]}).encode()
+        "architecture": "amd64", "os": "linux", "created": created, "config": {"Cmd": ["bash"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]},
+        "history": [{"created": created, "created_by": f"layer {number}"} for number in range(len(layers))]}).encode()
     config_name = hashlib.sha256(config).hexdigest() + ".json"
-    manifest = json.dumps([{"Config": config_name, "RepoTags": [f"bench:{name}"], "Layers": ["layer.tar"]}]).encode()
-    with tarfile.open(path, "w") as tar:
+    names = [f"{number}/layer.tar" for number in range(len(layers))]
+    manifest = json.dumps([{"Config": config_name, "RepoTags": [f"bench:{name}"], "Layers": names}]).encode()
+    part = path.with_suffix(".part")
+    with tarfile.open(part, "w") as tar:
         for member, data in ((config_name, config), ("manifest.json", manifest)):
             info = tarfile.TarInfo(member)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
-        tar.add(layer, "layer.tar")
+        for member, layer in zip(names, layers):
+            tar.add(layer, member)
+    part.rename(path)
 
 
 def unique_contents(tars):

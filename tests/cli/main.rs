@@ -3,6 +3,7 @@
 mod bundle;
 mod cat_file;
 mod checkout_tree;
+mod chunked;
 mod commit;
 mod commit_tree;
 mod completion;

@@ -99,6 +99,23 @@ fn nothing_is_left_of_an_image_whose_name_is_removed() {
 }
 
 #[test]
+fn pulls_at_the_same_time_share_the_work_and_all_succeed() {
+    let sandbox = Sandbox::new();
+    let registry = Registry::start(&sandbox);
+    archive(&sandbox, "web", "x");
+    let digest = registry.put(&sandbox, "docker-archive:web.tar", "web:1");
+    let name = registry.name("web:1");
+    sandbox.ok(["init", sandbox.store_dir().to_str().unwrap()]);
+    std::thread::scope(|scope| {
+        let pull = || sandbox.ok(["pull", "-q", &name]);
+        let pulls: Vec<_> = (0..4).map(|_| scope.spawn(pull)).collect();
+        pulls.into_iter().for_each(|pull| assert_eq!(pull.join().unwrap(), format!("{digest}\n")));
+    });
+    assert_eq!(std::fs::read_dir(sandbox.store_dir().join("downloads")).unwrap().count(), 0);
+    assert_eq!(sandbox.ok(["fsck"]), "");
+}
+
+#[test]
 fn what_is_not_there_is_said() {
     let sandbox = Sandbox::new();
     let registry = Registry::start(&sandbox);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::known::{self, Known};
+use crate::chunked::Places;
 use crate::commit::{NewCommit, State, neutral_signature};
 use crate::config::{ImageConfig, parse_time};
 use crate::digest::Digest;
@@ -40,6 +41,8 @@ pub struct LayerBlob {
     pub path: String,
     /// Digest and size of the blob where the image's description says them.
     pub expected: Option<(Digest, u64)>,
+    /// Where it describes itself, if it can be fetched in parts.
+    pub chunked: Option<Places>,
 }
 
 /// Gives the file of a layer that has arrived.
@@ -53,6 +56,8 @@ pub struct LayerBytes {
     pub size: u64,
     /// A file on the store's filesystem that has just these bytes when they were read, and that nobody writes to any more.
     pub file: Option<WholeFile>,
+    /// They are not the blob's: the layer's tar was put together from parts of it.
+    pub is_tar: bool,
 }
 
 /// A step of an image's history.
@@ -181,15 +186,16 @@ fn new_commit(parent: Option<Id>, message: String, created: i64) -> NewCommit {
 
 /// Unpack a layer; its recipe. It must be what the image's description says. Compressed bytes are kept.
 fn unpack(unpacker: &mut Unpacker<'_, '_>, bytes: LayerBytes, layer: &LayerBlob, diff_id: &Digest) -> Result<Id> {
-    let LayerBytes { reader, size, file } = bytes;
+    let LayerBytes { reader, size, file, is_tar } = bytes;
+    let expected = layer.expected.filter(|_| !is_tar);
     let refused = |why: String| Error::Refused { entry: crate::layer::shown(layer.path.as_str().into()), why };
-    if let Some((_, expected)) = layer.expected
-        && expected != size
+    if let Some((_, wanted)) = expected
+        && wanted != size
     {
-        return Err(refused(format!("it should have {expected} bytes, and has {size}")));
+        return Err(refused(format!("it should have {wanted} bytes, and has {size}")));
     }
     let (compression, reader) = sniff(reader.take(size))?;
-    let kept = match layer.expected {
+    let kept = match expected {
         Some((digest, _)) if compression != Compression::None && !unpacker.batch().has_blob(&digest)? => Some(digest),
         _ => None,
     };
@@ -202,7 +208,7 @@ fn unpack(unpacker: &mut Unpacker<'_, '_>, bytes: LayerBytes, layer: &LayerBlob,
         None => Box::new(reader),
     };
     let unpacked = unpacker.unpack(reader, Form::Layer)?;
-    if let Some((digest, _)) = layer.expected
+    if let Some((digest, _)) = expected
         && unpacked.ending.wire.0 != digest
     {
         return Err(refused(format!("it should be {digest}, and is {}", unpacked.ending.wire.0)));

@@ -33,7 +33,7 @@ fn image(blobs: &Blobs, listed: Listed) -> Result<Named> {
     let config = config.ok_or_else(|| missing(&listed.config))?;
     let names =
         listed.repo_tags.unwrap_or_default().iter().map(|name| ImageName::parse(name)).collect::<Result<_>>()?;
-    let layers = listed.layers.into_iter().map(|path| LayerBlob { path, expected: None }).collect();
+    let layers = listed.layers.into_iter().map(|path| LayerBlob { path, expected: None, chunked: None }).collect();
     Ok(Named { names, image: Image { config, manifest: None, layers } })
 }
 

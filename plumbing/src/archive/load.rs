@@ -51,7 +51,7 @@ fn commit_image(batch: &mut Batch<'_>, blobs: &Blobs, Named { names, image }: Na
     let chain = Chain::new(image)?;
     let mut open = |layer: &LayerBlob| {
         let (reader, size) = blobs.get(&layer.path)?.ok_or_else(|| missing(&layer.path))?;
-        Ok(LayerBytes { reader, size, file: None })
+        Ok(LayerBytes { reader, size, file: None, is_tar: false })
     };
     Ok(Loaded { commit: chain.write(batch, &mut open)?, names })
 }

@@ -6,6 +6,7 @@ use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
 
 use super::Platform;
 use super::chain::{Image, LayerBlob};
+use crate::chunked::Places;
 use crate::digest::Digest;
 use crate::{Error, Result};
 
@@ -113,7 +114,7 @@ pub fn image<S: Source>(source: &mut S, found: Found) -> Result<Image, S::Error>
     }
     let layers = manifest.layers().iter().map(|layer| {
         let digest = digest_of(layer)?;
-        Ok(LayerBlob { path: blob_path(&digest), expected: Some((digest, layer.size())) })
+        Ok(LayerBlob { path: blob_path(&digest), expected: Some((digest, layer.size())), chunked: Places::of(layer) })
     });
     let layers = layers.collect::<Result<_>>()?;
     let config = source.config(manifest.config())?;

@@ -20,12 +20,14 @@ pub(super) struct Transfer<'f> {
     pub(super) digest: Digest,
     pub(super) size: u64,
     pub(super) file: &'f File,
-    /// So many bytes are in the file.
+    /// Where the next bytes come from and go to.
     pub(super) at: u64,
+    /// Where the last ones end.
+    pub(super) end: u64,
 }
 
 impl Remote {
-    /// Bring the rest of a blob. `advanced` hears of each piece, and says whether the blob is still wanted.
+    /// Bring the rest of what is wanted of a blob. `advanced` hears of each piece, and says whether the blob is still wanted.
     pub(super) fn download(&self, transfer: &mut Transfer<'_>, advanced: &mut dyn FnMut(u64) -> bool) -> Result<()> {
         let mut failed = None;
         for at in &self.places {
@@ -61,20 +63,22 @@ impl At {
     }
 
     fn download_once(&self, transfer: &mut Transfer<'_>, advanced: &mut dyn FnMut(u64) -> bool) -> Result<()> {
-        if transfer.at == transfer.size {
+        if transfer.at == transfer.end {
             return Ok(());
         }
-        let Transfer { digest, size, at: start, .. } = *transfer;
+        let Transfer { digest, size, at: start, end, .. } = *transfer;
         let url = format!("/v2/{}/blobs/{digest}", self.path);
         let scope = self.scope("pull");
         let mut ask = Ask::new(Method::GET, &url, &scope);
-        if start > 0 {
-            ask.headers.push(("range", format!("bytes={start}-")));
+        let in_part = start > 0 || end < size;
+        if in_part {
+            ask.headers.push(("range", format!("bytes={start}-{}", end - 1)));
         }
         let answer = self.host.ask(&ask)?;
         let skipped = match answer.status() {
+            // A server without ranges gives all of it; of that no more is read than what is before the end.
             StatusCode::OK => start,
-            StatusCode::PARTIAL_CONTENT if start > 0 => {
+            StatusCode::PARTIAL_CONTENT if in_part => {
                 self.check_range(&answer, start, size)?;
                 0
             }
@@ -84,18 +88,19 @@ impl At {
             StatusCode::RANGE_NOT_SATISFIABLE => return Err(self.wrong_size(&digest, size)),
             _ => return Err(self.host.failure(answer, &ask.method, &url, &self.path)),
         };
-        if answer.body().content_length().is_some_and(|length| length > size - start + skipped) {
+        let whole = if answer.status() == StatusCode::OK { size } else { end - start };
+        if answer.body().content_length().is_some_and(|length| length > whole) {
             return Err(self.wrong_size(&digest, size));
         }
         // Not a byte more is read than there should be.
-        let mut body = answer.into_body().into_reader().take(size - start + skipped);
+        let mut body = answer.into_body().into_reader().take(end - start + skipped);
         let mut pace = Pace::new(self.host.patience);
         let mut buffer = vec![0; BUFFER];
         let mut to_skip = skipped;
-        while transfer.at < size {
+        while transfer.at < end {
             let length = body.read(&mut buffer).map_err(|error| self.host.unreachable(plain(error)))?;
             if length == 0 {
-                let why = format!("it ended after {} of {size} bytes", transfer.at);
+                let why = format!("it ended after {} of {end} bytes", transfer.at);
                 return Err(self.host.unreachable(io::Error::new(io::ErrorKind::UnexpectedEof, why)));
             }
             pace.check(length as u64).map_err(|error| self.host.unreachable(error))?;

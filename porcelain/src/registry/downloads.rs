@@ -143,7 +143,7 @@ impl Downloads {
         let reader = Box::new(Reader { shared: self.shared.clone(), number, at: 0, size });
         let shared = self.shared.clone();
         let file: WholeFile = Box::new(move || shared.state().blobs[number].file.clone());
-        Ok(LayerBytes { reader, size, file: Some(file) })
+        Ok(LayerBytes { reader, size, file: Some(file), is_tar: false })
     }
 
     /// Why the blobs don't come.
@@ -219,7 +219,7 @@ impl Shared {
             (blob.at, blob.resumed, blob.file) = (there, there, Some(file.clone()));
         }
         self.changed.notify_all();
-        let mut transfer = Transfer { digest, size, file: &file, at: there };
+        let mut transfer = Transfer { digest, size, file: &file, at: there, end: size };
         let done = self.remote.download(&mut transfer, &mut |bytes| {
             (self.listener)(Event::Came(digest, bytes));
             let mut state = self.state();

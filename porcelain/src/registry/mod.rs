@@ -13,6 +13,7 @@ mod history;
 mod host;
 mod hostile;
 mod http;
+mod partial;
 mod pull;
 mod push;
 mod reference;

@@ -12,6 +12,7 @@ use plumbing::digest::Digest;
 use plumbing::{Id, Store};
 
 use super::downloads::{Downloads, Event, Listener};
+use super::partial::Partial;
 use super::remote::{Manifest, Remote};
 use crate::{Error, IoResultExt, Result};
 
@@ -44,9 +45,9 @@ pub fn pull(
     let image = describe(remote, manifest, platform)?;
     // Of two commands that bring the same image one does the work.
     let _lock = lock(store, &Digest::of(&image.config), listener)?;
-    match bring(store, remote, &image, listener) {
-        // An earlier command, or a power cut, may have left something else than what came.
-        Err(Failed { error, resumed: true }) if is_damage(&error) => bring(store, remote, &image, listener),
+    match bring(store, remote, &image, listener, true) {
+        // An earlier command, or a power cut, may have left something else than what came; a layer may describe itself wrongly.
+        Err(Failed { error, resumed: true }) if is_damage(&error) => bring(store, remote, &image, listener, false),
         result => result,
     }
     .map(|commit| Pulled { commit, digest, manifest: image.manifest.as_deref().map_or(digest, Digest::of) })
@@ -106,7 +107,7 @@ impl archive::Source for Source<'_> {
     }
 }
 
-/// A failure, and whether an earlier command's files had a part in it.
+/// A failure, and whether an earlier command's files, or layers that were put together, had a part in it.
 struct Failed {
     error: Error,
     resumed: bool,
@@ -118,13 +119,25 @@ impl<E: Into<Error>> From<E> for Failed {
     }
 }
 
-fn bring(store: &Store, remote: &Arc<Remote>, image: &Image, listener: &Listener) -> Result<Id, Failed> {
+fn bring(
+    store: &Store,
+    remote: &Arc<Remote>,
+    image: &Image,
+    listener: &Listener,
+    in_parts: bool,
+) -> Result<Id, Failed> {
     let chain = Chain::new(image.clone())?.skip_known(store)?;
-    let missing = chain.missing().to_vec();
+    let mut missing = chain.missing().to_vec();
     let known = chain.layers().len() - missing.len();
     chain.layers()[..known].iter().filter_map(|layer| layer.expected).for_each(|(digest, _)| {
         listener(Event::Known(digest));
     });
+    let mut partial = Vec::new();
+    for layer in missing.iter().filter(|_| in_parts) {
+        partial.extend(Partial::bring(store, remote, layer, listener)?);
+    }
+    missing.retain(|layer| !partial.iter().any(|one: &Partial| one.is(layer)));
+    let has_partial = !partial.is_empty();
     let downloads = Downloads::start(remote.clone(), store, &missing, listener.clone())?;
     let mut batch = store.batch();
     let mut reading = None;
@@ -133,7 +146,10 @@ fn bring(store: &Store, remote: &Arc<Remote>, image: &Image, listener: &Listener
         let done = std::mem::replace(&mut reading, next);
         done.into_iter().for_each(|digest| listener(Event::Read(digest)));
         next.into_iter().for_each(|digest| listener(Event::Reading(digest)));
-        downloads.open(layer)
+        match partial.iter().position(|one| one.is(layer)) {
+            Some(at) => Ok(partial.swap_remove(at).open()),
+            None => downloads.open(layer),
+        }
     };
     match chain.write(&mut batch, &mut open) {
         Ok(commit) => {
@@ -146,7 +162,7 @@ fn bring(store: &Store, remote: &Arc<Remote>, image: &Image, listener: &Listener
             drop(batch);
             let failure = downloads.failure();
             let is_ours = failure.is_none() && is_damage_of_store(&error);
-            let resumed = is_ours && downloads.drop_resumed();
+            let resumed = is_ours && (downloads.drop_resumed() || has_partial);
             if is_ours {
                 downloads.drop_all();
             }

@@ -88,7 +88,7 @@ pub(super) fn download(store: &Store, remote: &Remote, digest: Digest, size: u64
     let dir = downloads_dir(store);
     std::fs::create_dir_all(&dir).on("create", &dir)?;
     let mut file = tempfile::tempfile_in(&dir).on("create a file in", &dir)?;
-    remote.download(&mut Transfer { digest, size, file: &file, at: 0 }, &mut |_| true)?;
+    remote.download(&mut Transfer { digest, size, file: &file, at: 0, end: size }, &mut |_| true)?;
     let (mut hasher, mut buffer) = (Hasher::default(), vec![0; 64 << 10]);
     loop {
         match file.read(&mut buffer).on("read", &dir)? {

@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hyper::StatusCode;
+use plumbing::config::LIMIT;
 use plumbing::digest::Digest;
 use plumbing::oci::Image;
 use plumbing::{Id, Store, travel};
@@ -44,9 +45,23 @@ enum Source {
 }
 
 impl Blob {
-    /// Give it a second name, where it is a file of its own; whether that was done.
-    pub(super) fn link(&self, path: &std::path::Path) -> bool {
-        matches!(&self.source, Source::Waiting(file) if std::fs::hard_link(file, path).is_ok())
+    /// The file that it is, where it waits.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match &self.source {
+            Source::Waiting(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// All of a blob that can't be large: `Refused` where it is.
+    pub(super) fn read_small(self, store: &Store) -> Result<Vec<u8>> {
+        if self.size > LIMIT {
+            let why = format!("it has {} bytes, {LIMIT} are allowed", self.size);
+            return Err(plumbing::Error::Refused { entry: "configuration".into(), why }.into());
+        }
+        let mut bytes = Vec::new();
+        self.reader(store, 0)?.take(LIMIT).read_to_end(&mut bytes).on("read", "configuration")?;
+        Ok(bytes)
     }
 
     /// A reader of its bytes from `offset` on.
@@ -112,6 +127,12 @@ impl Registry {
             };
         }
         Ok(None)
+    }
+
+    /// The blob of this digest, which was there a moment ago.
+    pub(super) fn need_blob(&self, store: &Store, repository: &Repository, digest: &Digest) -> Result<Blob> {
+        let found = self.find_blob(store, repository, digest)?;
+        found.ok_or_else(|| plumbing::Error::NotFound { what: "blob", name: digest.to_string() }.into())
     }
 
     /// Answer with a blob, or the part of it that is wanted.

@@ -171,16 +171,21 @@ fn read(store: &Store, id: &Id) -> Result<Option<Held>> {
 
 /// Whether all layers of an image can be had as its manifest names them.
 fn is_whole(store: &Store, commit: &Commit, manifest: &Manifest) -> Result<bool> {
-    let config = ImageConfig::parse(&store.read_blob(&commit.state.config)?)?;
-    let plain = config.fields().get("rootfs").and_then(|rootfs| rootfs.get("diff_ids")?.as_array());
+    let config = store.read_blob(&commit.state.config)?;
     for layer in &manifest.layers {
-        let digest = layer.digest.to_string();
-        let is_plain = plain.is_some_and(|ids| ids.iter().any(|id| id.as_str() == Some(&digest)));
-        if !is_plain && store.find_blob(&layer.digest)?.is_none() {
+        if !is_plain(&config, &layer.digest)? && store.find_blob(&layer.digest)?.is_none() {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Whether a layer is the tar itself, by the configuration of its image.
+pub(super) fn is_plain(config: &[u8], layer: &Digest) -> Result<bool> {
+    let config = ImageConfig::parse(config)?;
+    let ids = config.fields().get("rootfs").and_then(|rootfs| rootfs.get("diff_ids")?.as_array());
+    let layer = layer.to_string();
+    Ok(ids.is_some_and(|ids| ids.iter().any(|id| id.as_str() == Some(&layer))))
 }
 
 /// The image of a manifest that is one's.

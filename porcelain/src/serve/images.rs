@@ -1,21 +1,19 @@
-//! Images that are pushed: their layers as commits.
+//! Images that are pushed: their layers as commits. Layers that the store has read before are not read again.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::sync::Arc;
 
-use plumbing::archive::{Blobs, Platform};
-use plumbing::artifact::{Descriptor, Manifest};
-use plumbing::digest::Digest;
+use plumbing::archive::{Chain, Image, LayerBlob, LayerBytes};
+use plumbing::artifact::Manifest;
 use plumbing::{Error as StoreError, Id, Store};
-use serde_json::json;
 
-use super::Registry;
 use super::repository::Repository;
-use crate::{Error, IoResultExt, Result};
+use super::{Registry, held};
+use crate::{Error, Result};
 
 impl Registry {
-    /// Make commits of an image whose blobs are all there. Why not, where it isn't an image that can be unpacked.
+    /// Make commits of an image whose blobs are all there. Why not, where it isn't an image that can be unpacked. The caller
+    /// holds off `rd gc`.
     pub(super) fn commit_image(
         &self,
         store: &Store,
@@ -23,45 +21,67 @@ impl Registry {
         bytes: &[u8],
         manifest: &Manifest,
     ) -> Result<Result<Id, String>> {
-        let layout = self.uploads.draft()?;
-        let blobs = layout.path().join("blobs/sha256");
-        std::fs::create_dir_all(&blobs).on("create", &blobs)?;
-        let digest = Digest::of(bytes);
-        write(&blobs.join(digest.hex()), bytes)?;
-        let descriptor = json!({ "mediaType": manifest.media_type, "digest": digest.to_string(), "size": bytes.len() });
-        write(&layout.path().join("index.json"), json!({ "schemaVersion": 2, "manifests": [descriptor] }).to_string())?;
-        write(&layout.path().join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
-        for blob in manifest.blobs() {
-            if !self.place(store, repository, blob, &blobs.join(blob.digest.hex()))? {
-                return Ok(Err(format!("the layer {} is not here", blob.digest)));
-            }
-        }
-        let blobs = Blobs::open(store, layout.path())?;
-        let loaded = plumbing::archive::load(store, &blobs, &Platform::host());
-        match loaded {
-            Ok(images) => Ok(images.first().map(|image| image.commit).ok_or_else(|| "it is empty".to_owned())),
-            Err(
+        let written = self.write_image(store, repository, bytes, manifest);
+        match written {
+            Err(Error::Store(
                 error @ (StoreError::Invalid { .. }
                 | StoreError::Refused { .. }
                 | StoreError::Unsupported { .. }
                 | StoreError::NotFound { .. }),
-            ) => Ok(Err(Error::from(error).chain().join(": "))),
-            Err(error) => Err(error.into()),
+            )) => Ok(Err(Error::from(error).chain().join(": "))),
+            written => written.map(Ok),
         }
     }
 
-    /// Put a blob at `path`, by a second name where it is a file; whether there is one.
-    fn place(&self, store: &Store, repository: &Repository, blob: &Descriptor, path: &Path) -> Result<bool> {
-        let Some(found) = self.find_blob(store, repository, &blob.digest)? else { return Ok(false) };
-        if path.exists() || found.link(path) {
-            return Ok(true);
-        }
-        let mut out = BufWriter::with_capacity(256 << 10, File::create_new(path).on("create", path)?);
-        std::io::copy(&mut found.reader(store, 0)?, &mut out).and_then(|_| out.flush()).on("write", path)?;
-        Ok(true)
+    fn write_image(&self, store: &Store, repository: &Repository, bytes: &[u8], manifest: &Manifest) -> Result<Id> {
+        let config = manifest.config.as_ref().expect("because images have one");
+        let config = self.need_blob(store, repository, &config.digest)?.read_small(store)?;
+        let layer = |layer: &plumbing::artifact::Descriptor| LayerBlob {
+            path: layer.digest.to_string(),
+            expected: Some((layer.digest, layer.size)),
+        };
+        let layers = manifest.layers.iter().map(layer).collect();
+        let image = Image { config, manifest: Some(bytes.to_vec()), layers };
+        let chain = match Chain::new(image.clone())?.skip_known(store)? {
+            chain if can_skip(store, &chain, &image.config)? => chain,
+            // What is known was compressed otherwise: the bytes that came now are read, and kept.
+            _ => Chain::new(image)?,
+        };
+        let mut batch = store.batch();
+        let mut failure = None;
+        let commit = chain.write(&mut batch, &mut |layer| {
+            self.open_layer(store, repository, layer).map_err(|error| match error {
+                Error::Store(error) => error,
+                other => {
+                    let what = StoreError::damaged("upload", other.to_string());
+                    failure = Some(other);
+                    what
+                }
+            })
+        });
+        let commit = commit.map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
+        batch.finish()?;
+        Ok(commit)
+    }
+
+    /// The bytes of a layer. One that waits is a file that the store can have as it is.
+    fn open_layer(&self, store: &Store, repository: &Repository, layer: &LayerBlob) -> Result<LayerBytes> {
+        let (digest, _) = layer.expected.expect("because all layers of a manifest have one");
+        let blob = self.need_blob(store, repository, &digest)?;
+        let size = blob.size;
+        let file = blob.file().and_then(|path| File::open(path).ok()).map(Arc::new);
+        let file = file.map(|file| Box::new(move || Some(file)) as plumbing::archive::WholeFile);
+        Ok(LayerBytes { reader: blob.reader(store, 0)?, size, file })
     }
 }
 
-fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
-    std::fs::write(path, bytes).on("write", path)
+/// Whether the layers that needn't be read again can be given as the manifest names them.
+fn can_skip(store: &Store, chain: &Chain, config: &[u8]) -> Result<bool> {
+    let known = &chain.layers()[..chain.layers().len() - chain.missing().len()];
+    for (digest, _) in known.iter().filter_map(|layer| layer.expected) {
+        if !held::is_plain(config, &digest)? && store.find_blob(&digest)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -61,12 +61,6 @@ impl Uploads {
         Ok(folder)
     }
 
-    /// A folder that goes with the value.
-    pub(super) fn draft(&self) -> Result<tempfile::TempDir> {
-        let folder = self.folder("drafts")?;
-        tempfile::tempdir_in(&folder).on("create a folder in", &folder)
-    }
-
     /// Begin a session.
     pub(super) fn begin(&self, repository: &Repository) -> Answer<Session<'_>> {
         let open = self.folder("open")?;
@@ -178,7 +172,7 @@ impl Uploads {
 
 /// Remove what is older in the folder of uploads `dir`.
 fn clear_stale(dir: &Path, age: Duration) -> Result<()> {
-    for folder in ["open", "done", "drafts", ""] {
+    for folder in ["open", "done", ""] {
         let folder = dir.join(folder);
         let entries = match std::fs::read_dir(&folder) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
@@ -191,8 +185,6 @@ fn clear_stale(dir: &Path, age: Duration) -> Result<()> {
             let is_stale = touched.is_some_and(|passed| passed >= age);
             if is_stale && about.is_file() {
                 remove(&entry.path())?;
-            } else if is_stale && folder.ends_with("drafts") {
-                std::fs::remove_dir_all(entry.path()).on("remove", entry.path())?;
             }
         }
     }

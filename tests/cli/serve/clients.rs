@@ -5,7 +5,7 @@ use crate::import::{git_agrees, sh};
 use crate::sandbox::{Change, Sandbox};
 
 use super::http::Server;
-use super::real::{Registry, skopeo};
+use crate::registry::{Registry, skopeo};
 
 /// Make the OCI layout `lay` with the image `one`: two layers as umoci writes them, with what roots can hold.
 fn layout(sandbox: &Sandbox) {

@@ -404,6 +404,35 @@ fn blobs_that_another_repository_has_are_mounted_and_not_sent() {
 }
 
 #[test]
+fn known_layers_that_are_compressed_otherwise_keep_their_digests() {
+    let (sandbox, server) = served();
+    let tars = [layer("a"), layer("b")];
+    let packed = Image::new("amd64", &tars, true);
+    packed.push(&server, "web", "packed");
+    let plain = Image::new("amd64", &tars, false);
+    plain.push(&server, "web", "plain");
+    let mut other = Image::new("amd64", &tars, true);
+    for layer in &mut other.layers {
+        // A second member, empty: the same tar, other bytes.
+        let before = Digest::of(layer).to_string();
+        let size = format!("\"size\":{}", layer.len());
+        layer.extend(super::gzip(b""));
+        other.manifest = other.manifest.replace(&before, &Digest::of(layer).to_string());
+        other.manifest = other.manifest.replace(&size, &format!("\"size\":{}", layer.len()));
+    }
+    other.push(&server, "web", "other");
+    let server = Server::start(&sandbox, &["--read-only"]);
+    for (tag, image) in [("packed", &packed), ("plain", &plain), ("other", &other)] {
+        is_there(&server, &[tag], &image.manifest, OCI_MANIFEST);
+        for layer in &image.layers {
+            assert_eq!(server.get(&format!("/v2/web/blobs/{}", Digest::of(layer))).body, *layer, "{tag}");
+        }
+    }
+    let commits = |tag: &str| sandbox.ok(["rev-parse", &format!("web:{tag}~1")]);
+    assert_eq!([commits("plain"), commits("other")], [commits("packed"), commits("packed")]);
+}
+
+#[test]
 fn docker_manifests_keep_their_types() {
     let (sandbox, server) = served();
     let image = Image::new("amd64", &[layer("a")], true);

@@ -6,7 +6,6 @@ mod histories;
 mod hostile;
 mod http;
 mod manifests;
-mod real;
 
 use http::Server;
 use nix::sys::signal::Signal;
