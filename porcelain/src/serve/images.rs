@@ -39,6 +39,7 @@ impl Registry {
         let layer = |layer: &plumbing::artifact::Descriptor| LayerBlob {
             path: layer.digest.to_string(),
             expected: Some((layer.digest, layer.size)),
+            chunked: None,
         };
         let layers = manifest.layers.iter().map(layer).collect();
         let image = Image { config, manifest: Some(bytes.to_vec()), layers };
@@ -71,7 +72,7 @@ impl Registry {
         let size = blob.size;
         let file = blob.file().and_then(|path| File::open(path).ok()).map(Arc::new);
         let file = file.map(|file| Box::new(move || Some(file)) as plumbing::archive::WholeFile);
-        Ok(LayerBytes { reader: blob.reader(store, 0)?, size, file })
+        Ok(LayerBytes { reader: blob.reader(store, 0)?, size, file, is_tar: false })
     }
 }
 
