@@ -113,7 +113,7 @@ fn is_remote(name: &str) -> bool {
 
 /// A part of a repository: of an image's name, or a registry before it (`quay.io/a/b` in another store).
 fn is_component(text: &str) -> bool {
-    image_name::is_repository_component(text) || image_name::is_registry(text)
+    image_name::is_repository_component(text) || is_host(text) && image_name::is_registry(text)
 }
 
 #[cfg(test)]

@@ -304,7 +304,7 @@ mod tests {
         }
         let error = wire(b"-bash: rd: command not found\n").receive(&mut Vec::new()).unwrap_err();
         assert!(error.to_string().contains("rd: command not found"), "{error}");
-        let error = wire(b"000derror no").receive(&mut Vec::new()).unwrap_err();
+        let error = wire(b"000cerror no").receive(&mut Vec::new()).unwrap_err();
         assert_eq!(error.to_string(), "the other side says: no");
     }
 

@@ -267,7 +267,7 @@ fn nothing_in_a_layout_is_believed() {
             broken(|layout, _| layout.index(json!([layout.manifest(&[base()], &[upper()], "sh")]))),
         ),
         (
-            "lists 1 layers, the archive 2",
+            "lists 1 layers, the image has 2",
             broken(|layout, _| layout.index(json!([layout.manifest(&[base()], &[base(), upper()], "sh")]))),
         ),
         (

@@ -72,7 +72,8 @@ impl At {
         let mut ask = Ask::new(Method::GET, &url, &scope);
         let in_part = start > 0 || end < size;
         if in_part {
-            ask.headers.push(("range", format!("bytes={start}-{}", end - 1)));
+            let last = if end < size { (end - 1).to_string() } else { String::new() };
+            ask.headers.push(("range", format!("bytes={start}-{last}")));
         }
         let answer = self.host.ask(&ask)?;
         let skipped = match answer.status() {
