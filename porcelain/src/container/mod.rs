@@ -150,6 +150,12 @@ impl Containers {
         fs::write(&marker, PASSING).on("write", marker)
     }
 
+    /// The container is whole from now on. A power cut must not bring back the mark by which it would be removed.
+    fn made(&self, config: &Config) -> Result<()> {
+        self.unmark(&config.id)?;
+        if config.auto_remove { Ok(()) } else { sync(&self.running()) }
+    }
+
     fn is_passing(&self, id: &Id) -> bool {
         fs::read(self.marker(id)).is_ok_and(|word| word == PASSING)
     }
@@ -173,7 +179,7 @@ impl Containers {
     /// The container is locked on return; dropping the lock lets others use it.
     pub fn create(&self, config: Config, command: Vec<String>) -> Result<(Container, Lock)> {
         let made = self.make(config, command)?;
-        self.unmark(&made.0.config.id)?;
+        self.made(&made.0.config)?;
         Ok(made)
     }
 

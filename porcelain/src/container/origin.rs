@@ -30,7 +30,7 @@ impl Containers {
             self.remove_locked(&container, &lock)?;
             return Err(error);
         }
-        self.unmark(&container.config.id)?;
+        self.made(&container.config)?;
         Ok((container, lock, image))
     }
 }
