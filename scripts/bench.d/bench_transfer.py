@@ -93,8 +93,8 @@ class Moves:
         self.bench.images_gone()
         return [f"### {title}\n\n{text}" for title, text in tables]
 
-    def time(self, cases):
-        """Rows of a table: of each case a name, a client, a command, and what to do before."""
+    def time(self, cases, on_wire=True):
+        """A table: of each case a name, a client, a command, and what to do before. Over ssh no bytes are counted."""
         figures = {name: [] for name, *_ in cases}
         for number in range(self.rounds):
             for name, client, command, before in cases[number % len(cases):] + cases[:number % len(cases)]:
@@ -107,8 +107,9 @@ class Moves:
         rows = []
         for name, samples in figures.items():
             seconds, cpu, moved = (statistics.median(column) for column in zip(*samples))
-            rows.append([name, f"{min(sample[0] for sample in samples):.2f} s", f"{seconds:.2f} s", f"{cpu:.2f} s", size(moved), len(samples)])
-        return table(["", "minimum", "median", "CPU", "on the wire", "runs"], rows)
+            wire = [size(moved)] if on_wire else []
+            rows.append([name, f"{min(sample[0] for sample in samples):.2f} s", f"{seconds:.2f} s", f"{cpu:.2f} s", *wire, len(samples)])
+        return table(["", "minimum", "median", "CPU", *(["on the wire"] if on_wire else []), "runs"], rows)
 
     def pull_whole(self):
         cases = [(f"{c.name} pull", c, c.pull(self.image("big")), c.peer.clear) for c in self.clients]
@@ -185,7 +186,7 @@ class Moves:
             cases.append(("docker save through ssh, read only", docker, ["sh", "-c", line], lambda: None))
             line = f"{words} save {self.image('big')} | {ssh.command} {ssh.host} {' '.join(self.podman())} load"
             cases.append(("docker save through ssh into podman load", docker, ["sh", "-c", line], self.podman_clear))
-        text = self.time(cases)
+        text = self.time(cases, on_wire=False)
         far.clear()
         return "From one store to another over ssh, all of `big`", text
 
