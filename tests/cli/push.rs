@@ -63,6 +63,22 @@ fn a_commit_of_rds_becomes_an_image_for_everybody() {
 }
 
 #[test]
+fn layers_below_a_commit_are_taken_from_where_its_parent_is() {
+    let sandbox = Sandbox::new();
+    let registry = Registry::start(&sandbox);
+    let name = registry.name("base:1");
+    let one = sandbox.image(&name, &[("a", "1")]);
+    sandbox.ok(["push", "-q", &name]);
+    let change = Change { parents: &[one], files: &[("b", "2")], message: "more", ..Change::default() };
+    sandbox.tag(sandbox.commit(&change), "more:1");
+    let moved = steps(&sandbox, &["push", "more:1", &registry.name("team/more:1")]);
+    assert!(moved.contains(&"Mounted from base".to_owned()), "{moved:?}");
+    let other = Sandbox::new();
+    other.ok(["pull", "-q", &registry.name("team/more:1")]);
+    assert_eq!(other.ok(["cat-file", "blob", &format!("{}:/a", registry.name("team/more:1"))]), "1");
+}
+
+#[test]
 fn histories_come_along_and_what_would_be_lost_is_refused() {
     let (sandbox, other) = (Sandbox::new(), Sandbox::new());
     let registry = Registry::start(&sandbox);
